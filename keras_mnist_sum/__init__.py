@@ -1,0 +1,34 @@
+"""Two inputs, three outputs: an MNIST digit and a number, their sum and
+difference. A complete multi-input, multi-output Keras model."""
+
+import importlib
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from keras_mnist_sum.config import Config as Config
+    from keras_mnist_sum.errors import InputError as InputError
+    from keras_mnist_sum.models import build_model as build_model
+    from keras_mnist_sum.models import load_model as load_model
+
+__version__ = "0.1.0"
+__all__ = ["Config", "InputError", "build_model", "load_model"]
+
+_HOMES = {
+    "Config": "config",
+    "InputError": "errors",
+    "build_model": "models",
+    "load_model": "models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `import keras_mnist_sum` alone stays instant.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home == "models":
+        from keras_mnist_sum.quiet import import_tensorflow
+
+        import_tensorflow()
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,157 @@
+"""Everything that decides a run, in one frozen dataclass."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from keras_mnist_sum.errors import InputError
+
+BACKBONES = ("residual",)
+HEADS = ("table", "exact")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run: data, model, augmentation, optimization. Two equal configs on
+    the same versions and hardware give the same weights.
+
+    Attributes:
+        preset: Name of the preset that this config started from.
+        data: Where MNIST comes from: `"auto"`, `"tfds"`, `"sample"`, or the
+            path of a folder of IDX files or of an `mnist.npz`.
+        data_dir: tensorflow-datasets folder; `None` means `TFDS_DATA_DIR` or
+            its own default.
+        validation_fraction: Share of the training images that is held out and
+            scored after each epoch, in [0, 0.5].
+        difference: `"absolute"` (10 classes) or `"signed"` (19 classes).
+        backbone: Name of the network from image to ten digit logits.
+        width: Channels of the backbone's first stage.
+        head: How sum and difference follow from digit and number: `"table"`
+            (learned) or `"exact"` (given).
+        precision: `"float32"` or `"bfloat16"` (computation in bfloat16,
+            weights in float32).
+        rotation: Largest random rotation of a training image, in radians.
+        scale: Largest random relative change of width and of height.
+        shear: Largest random horizontal shear, as a tangent.
+        shift: Largest random shift along each axis, in pixels.
+        warp_fade_fraction: Share of the steps, the last ones, over which the
+            four ranges above fall to 0, so that a run ends on images as they
+            are.
+        steps: Optimizer steps of the whole run.
+        batch_size: Examples in a global batch, whatever the number of devices.
+        learning_rate: Peak learning rate.
+        warmup_fraction: Share of the steps with a linearly rising rate.
+        final_rate_fraction: Learning rate of the last step, as a share of the
+            peak; the way down is a cosine.
+        beta_1: AdamW's decay rate of the first moment.
+        beta_2: AdamW's decay rate of the second moment.
+        weight_decay: AdamW's decoupled decay, on kernels only.
+        seed: Decides the initial weights and every random draw.
+
+    Raises:
+        InputError: If a value has the wrong type or lies out of range.
+    """
+
+    preset: str = "residual"
+    data: str = "auto"
+    data_dir: str | None = None
+    validation_fraction: float = 0.05
+    difference: str = "absolute"
+    backbone: str = "residual"
+    width: int = 32
+    head: str = "table"
+    precision: str = "float32"
+    rotation: float = 0.18
+    scale: float = 0.10
+    shear: float = 0.15
+    shift: float = 2.0
+    warp_fade_fraction: float = 0.6
+    steps: int = 1400
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    warmup_fraction: float = 0.10
+    final_rate_fraction: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 1e-2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_type(field.name, field.type, getattr(self, field.name))
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(
+                    f"`{name}` must be one of {', '.join(choices)}. "
+                    f"Received: {name}={value!r}"
+                )
+        for name, (low, high, words) in _RANGES.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise InputError(
+                    f"`{name}` must be {words}. Received: {name}={value!r}"
+                )
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Rebuilds a config from `to_json`'s text.
+
+        Raises:
+            InputError: If the text is not such a config.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"Not a config. Received: {error}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"Not a config. Received: {text[:80]!r}")
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise InputError(
+                f"A config has no such fields. Received: {sorted(unknown)}"
+            )
+        return cls(**values)
+
+
+_SMALLEST = 1e-12
+_CHOICES = {
+    "difference": ("absolute", "signed"),
+    "backbone": BACKBONES,
+    "head": HEADS,
+    "precision": PRECISIONS,
+}
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "validation_fraction": (0, 0.5, "from 0 to 0.5"),
+    "width": (1, 4096, "from 1 to 4096"),
+    "rotation": (0, math.pi, "from 0 to pi radians"),
+    "scale": (0, 0.9, "from 0 to 0.9"),
+    "shear": (0, 1, "from 0 to 1"),
+    "shift": (0, 28, "from 0 to 28 pixels"),
+    "warp_fade_fraction": (0, 1, "from 0 to 1"),
+    "steps": (1, 10**9, "a positive number of steps"),
+    "batch_size": (1, 10**6, "a positive number of examples"),
+    "learning_rate": (_SMALLEST, 100, "positive (and at most 100)"),
+    "warmup_fraction": (0, 1, "from 0 to 1"),
+    "final_rate_fraction": (0, 1, "from 0 to 1"),
+    "beta_1": (0, 1 - _SMALLEST, "at least 0 and below 1"),
+    "beta_2": (0, 1 - _SMALLEST, "at least 0 and below 1"),
+    "weight_decay": (0, 100, "from 0 to 100"),
+    "seed": (0, 2**31 - 1, "from 0 to 2147483647"),
+}
+
+
+def _check_type(name: str, expected: Any, value: Any) -> None:
+    kinds = {float: (float, int), str | None: (str, type(None))}
+    allowed = kinds.get(expected, (expected,))
+    if isinstance(value, bool) or not isinstance(value, allowed):
+        words = getattr(expected, "__name__", str(expected))
+        raise InputError(
+            f"`{name}` must be of type {words}. Received: {name}={value!r}"
+        )

@@ -1,0 +1,46 @@
+"""Imports TensorFlow without the messages that nobody can act on."""
+
+import importlib.util
+import os
+import sys
+import tempfile
+
+from keras_mnist_sum.errors import InputError
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow, if nobody has yet, and keeps its start-up silent.
+
+    Its native libraries write to the process's standard error before any of
+    their log settings apply, so that is set aside during the import. Should
+    the import fail, what was said then is shown. Later messages of level INFO
+    and WARNING from native code stay off unless TF_CPP_MIN_LOG_LEVEL says
+    otherwise.
+
+    Raises:
+        InputError: If TensorFlow is not installed.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "TensorFlow is not installed: pip install -r requirements.txt. "
+            f"Received: {sys.executable}"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        saved = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow
+
+            # Looking for a GPU is what complains about there being none.
+            tensorflow.config.list_physical_devices("GPU")
+        except BaseException:
+            said.seek(0)
+            os.write(saved, said.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,18 @@
+"""Shared by all tests: quiet TensorFlow, and small data made on the spot."""
+
+import numpy as np
+import pytest
+
+from keras_mnist_sum.quiet import import_tensorflow
+
+import_tensorflow()
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """`(images, labels)`: 50 uint8 images, told apart by their labels."""
+    labels = np.arange(50, dtype="uint8") % 10
+    images = np.random.default_rng(0).integers(0, 80, (50, 28, 28), "uint8")
+    for image, label in zip(images, labels):
+        image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
+    return images, labels
