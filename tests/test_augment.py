@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mnist_sum import augment
+
+
+@pytest.fixture
+def dot():
+    """Three images, each with one white pixel a bit right of the centre."""
+    images = np.zeros((3, 29, 29, 1), "float32")
+    images[:, 14, 18] = 1
+    return tf.constant(images)
+
+
+def test_no_ranges_change_nothing(dot):
+    np.testing.assert_array_equal(augment.random_affine(dot, [1, 2]), dot)
+
+
+def test_equal_seeds_give_equal_warps_and_others_do_not(dot):
+    ranges = dict(rotation=0.3, scale=0.1, shear=0.1, shift=2.0)
+    first = augment.random_affine(dot, [1, 2], **ranges)
+    again = augment.random_affine(dot, [1, 2], **ranges)
+    other = augment.random_affine(dot, [1, 3], **ranges)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_each_image_has_a_warp_of_its_own(dot):
+    warped = augment.random_affine(dot, [1, 2], shift=3.0).numpy()
+    assert np.abs(warped[0] - warped[1]).max() > 0.1
+
+
+def test_rotation_keeps_the_distance_from_the_centre(dot):
+    images = tf.repeat(dot, 50, axis=0)
+    warped = augment.random_affine(images, [1, 2], rotation=np.pi)[..., 0]
+    rows, columns = np.indices((29, 29)) - 14
+    mass = tf.reduce_sum(warped, axis=(1, 2))
+    y = tf.reduce_sum(warped * rows, axis=(1, 2)) / mass
+    x = tf.reduce_sum(warped * columns, axis=(1, 2)) / mass
+    np.testing.assert_allclose(tf.sqrt(x**2 + y**2), 4.0, atol=0.3)
+    angles = np.arctan2(y, x)
+    assert angles.min() < -2 and angles.max() > 2
+
+
+def test_shift_moves_by_at_most_its_range(dot):
+    images = tf.repeat(dot, 100, axis=0)
+    warped = augment.random_affine(images, [1, 2], shift=2.0)[..., 0]
+    rows = tf.reduce_sum(warped * np.indices((29, 29))[0], axis=(1, 2))
+    assert np.all(np.abs(rows - 14) <= 2 + 1e-4)
+    assert np.abs(rows - 14).max() > 1.5
