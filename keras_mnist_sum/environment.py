@@ -1,0 +1,61 @@
+"""On what a run ran: versions and machine, for `environment.json`."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from datetime import datetime
+from datetime import timezone
+
+import tensorflow as tf
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "mlxtend", "numpy")
+
+
+def to_json() -> str:
+    """Time, command, versions and machine, as JSON text."""
+    facts = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": cores(),
+        "device": device(),
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def device() -> str:
+    """The devices that TensorFlow computes on, for a person."""
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if gpus:
+        return f"{gpus} GPU{'s' if gpus > 1 else ''}"
+    return f"CPU ({cores()} cores)"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

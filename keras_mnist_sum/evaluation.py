@@ -1,0 +1,217 @@
+"""Exact counts over every (image, number) pair of a test set."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_mnist_sum import task
+from keras_mnist_sum.sources import check_examples
+
+# What evaluation asks of a model: from float32 images `(batch, 28, 28, 1)` in
+# 0-1 to probabilities of each output with each number 0-9,
+# `(batch, 10, classes)`.
+Answerer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model got right, out of `pairs` (image, number) pairs.
+
+    Attributes:
+        images: Number of test images.
+        pairs: Number of pairs: every image with each of the ten numbers.
+        correct: Pairs with the right answer, for each output.
+        all_correct: Pairs with all answers right.
+        contradictory: Pairs whose answers cannot all be true: the sum or the
+            difference is not that of the answered digit and the number.
+    """
+
+    images: int
+    pairs: int
+    correct: dict[str, int]
+    all_correct: int
+    contradictory: int
+
+    def accuracy(self) -> dict[str, float]:
+        """Share of right answers, 0-1, of each output and of `all`."""
+        shares = {name: n / self.pairs for name, n in self.correct.items()}
+        return {**shares, "all": self.all_correct / self.pairs}
+
+    def to_dict(self) -> dict:
+        """The counts and accuracies, ready for JSON."""
+        return {**dataclasses.asdict(self), "accuracy": self.accuracy()}
+
+    def table(self) -> str:
+        """A table for a person."""
+        rows = [*self.correct.items(), ("all three", self.all_correct)]
+        lines = [f"{'output':<14}{'right':>10}{'of':>10}{'accuracy':>11}"]
+        lines += [
+            f"{name:<14}{count:>10,}{self.pairs:>10,}"
+            f"{100 * count / self.pairs:>9.2f} %"
+            for name, count in rows
+        ]
+        lines.append(
+            f"{'contradictory':<14}{self.contradictory:>10,}{self.pairs:>10,}"
+            f"{100 * self.contradictory / self.pairs:>9.2f} %"
+        )
+        return "\n".join(lines)
+
+
+def evaluate(
+    answerer: Answerer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    difference: str = "absolute",
+    batch_size: int = 500,
+) -> Evaluation:
+    """Scores every image with every number 0-9; none is dropped or sampled.
+
+    Args:
+        answerer: The model, through `answerer_of_model` or
+            `answerer_of_pairs`.
+        images: uint8 array of shape `(examples, 28, 28)`.
+        labels: Integer array of shape `(examples,)`.
+        difference: Which difference the model computes.
+        batch_size: Images in one call of `answerer`.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: If the arrays are not MNIST-like.
+    """
+    check_examples(images, labels)
+    outputs = task.outputs(difference)
+    number = np.arange(task.NUM_DIGITS)
+    correct = dict.fromkeys(outputs, 0)
+    all_correct = contradictory = 0
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size, ..., np.newaxis]
+        digit = labels[start : start + batch_size, np.newaxis]
+        probabilities = answerer(batch / np.float32(255))
+        answers = {
+            name: np.argmax(probabilities[name], axis=-1) for name in outputs
+        }  # (batch, 10) each
+        right, implied = [], []
+        for name, output in outputs.items():
+            right.append(answers[name] == output.table[digit, number])
+            implied.append(
+                answers[name] == output.table[answers["digit"], number]
+            )
+            correct[name] += int(right[-1].sum())
+        all_correct += int(np.all(right, axis=0).sum())
+        contradictory += int((~np.all(implied, axis=0)).sum())
+    return Evaluation(
+        images=len(images),
+        pairs=len(images) * task.NUM_DIGITS,
+        correct=correct,
+        all_correct=all_correct,
+        contradictory=contradictory,
+    )
+
+
+def answerer_of_pairs(
+    predict: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+) -> Answerer:
+    """Makes an `Answerer` of anything that keeps the model's contract.
+
+    Each image is repeated for the ten numbers, so this works on every model
+    and costs ten times what the image's part of it needs.
+
+    Args:
+        predict: Takes `image` and `number`, gives the outputs, by name.
+    """
+    one_hot = np.eye(task.NUM_DIGITS, dtype="float32")
+
+    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
+        count = len(images)
+        flat = predict(
+            {
+                "image": np.repeat(images, task.NUM_DIGITS, axis=0),
+                "number": np.tile(one_hot, (count, 1)),
+            }
+        )
+        return {
+            name: np.reshape(values, (count, task.NUM_DIGITS, -1))
+            for name, values in flat.items()
+        }
+
+    return answer
+
+
+def answerer_of_model(model: keras.Model) -> Answerer:
+    """Makes an `Answerer` of a functional model, computing what depends on
+    the image alone once for the ten numbers.
+
+    The model is cut where the number first meets tensors of the image; the
+    answers are those of the whole model.
+    """
+    number = model.input["number"]
+    depends, cut = {id(number)}, {}
+    for layer in model.layers:
+        inputs = [] if layer.input is number else _flat(layer.input)
+        if any(id(x) in depends for x in inputs):
+            depends.update(id(x) for x in _flat(layer.output))
+            cut.update({id(x): x for x in inputs if id(x) not in depends})
+    of_image = {
+        name: x for name, x in model.output.items() if id(x) not in depends
+    }
+    of_both = {name: x for name, x in model.output.items() if id(x) in depends}
+    trunk = keras.Model(
+        model.input["image"], {"cut": list(cut.values()), "outputs": of_image}
+    )
+    head = keras.Model([*cut.values(), number], of_both)
+    one_hot = np.eye(task.NUM_DIGITS, dtype="float32")
+
+    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
+        count, repeats = len(images), task.NUM_DIGITS
+        first = trunk.predict_on_batch(images)
+        rows = [np.repeat(x, repeats, axis=0) for x in first["cut"]]
+        second = head.predict_on_batch([*rows, np.tile(one_hot, (count, 1))])
+        return {
+            **{
+                name: np.repeat(x[:, np.newaxis], repeats, axis=1)
+                for name, x in first["outputs"].items()
+            },
+            **{
+                name: np.reshape(x, (count, repeats, -1))
+                for name, x in second.items()
+            },
+        }
+
+    return answer
+
+
+def _flat(tensors: Any) -> list:
+    return keras.tree.flatten(tensors)
+
+
+def table_cells_right(model: keras.Model, difference: str) -> dict[str, int]:
+    """How many of the 100 cells of each learned table are right.
+
+    Args:
+        model: A model; layers without a table are passed over.
+        difference: Which difference it was trained for.
+
+    Returns:
+        For each output whose head is a table, the number of (digit, number)
+        pairs whose most likely class is the true one.
+    """
+    cells = {}
+    for name, output in task.outputs(difference).items():
+        layer = model.get_layer(name)
+        if hasattr(layer, "table"):
+            table = keras.ops.convert_to_numpy(layer.table())
+            right = table.argmax(axis=-1) == output.table
+            cells[name] = int(right.sum())
+    return cells
+
+
+def to_json(report: dict) -> str:
+    return json.dumps(report, indent=2) + "\n"

@@ -1,0 +1,97 @@
+"""SavedModel: writing one for serving, and calling one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.models import check_contract
+from keras_mnist_sum.runs import written_aside
+
+
+def export_saved_model(model: keras.Model, path: str | Path) -> None:
+    """Writes `model` as a SavedModel, whole or not at all.
+
+    Its signature `serving_default` takes `image`, float32
+    `(batch, 28, 28, 1)`, and `number`, float32 `(batch, 10)`, and gives the
+    probabilities `digit`, `sum` and `difference`.
+
+    Args:
+        model: A model as `build_model` makes it, in float32.
+        path: The version folder to write, as TF Serving expects it:
+            `.../saved_model/1`. It must not exist yet.
+
+    Raises:
+        InputError: If it cannot be written there.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(
+            f"A SavedModel is not overwritten. Received: {str(path)!r}"
+        )
+    with written_aside(path) as aside:
+        model.export(aside, verbose=False)
+
+
+def load_saved_model(
+    path: str | Path,
+) -> tuple[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], str]:
+    """Loads a SavedModel and checks that it keeps the model's contract.
+
+    Args:
+        path: The folder that holds `saved_model.pb`, or one with numbered
+            versions, of which the highest is taken.
+
+    Returns:
+        `(predict, difference)`: a function from `image` and `number` to the
+        outputs by name, through the signature `serving_default`, and which
+        difference it computes.
+
+    Raises:
+        InputError: If it is damaged, or another kind of model.
+    """
+    path = _version_folder(Path(path))
+    try:
+        loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_default"]
+        inputs = signature.structured_input_signature[1]
+        outputs = signature.structured_outputs
+    except Exception as error:
+        # A damaged folder surfaces as any of a dozen exceptions.
+        raise InputError(
+            "Cannot read this as a SavedModel with a signature "
+            f"serving_default. Received: {str(path)!r} "
+            f"({type(error).__name__})"
+        ) from error
+    difference = check_contract(
+        {name: spec.shape for name, spec in inputs.items()},
+        {name: spec.shape for name, spec in outputs.items()},
+        str(path),
+    )
+
+    def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # `loaded` stays referenced: the signature does not own its weights.
+        named = {name: tf.constant(array) for name, array in arrays.items()}
+        answers = loaded.signatures["serving_default"](**named)
+        return {name: tensor.numpy() for name, tensor in answers.items()}
+
+    return predict, difference
+
+
+def is_saved_model(path: Path) -> bool:
+    """Whether `path` looks like what `load_saved_model` takes."""
+    return (_version_folder(path) / "saved_model.pb").is_file()
+
+
+def _version_folder(path: Path) -> Path:
+    if (path / "saved_model.pb").is_file() or not path.is_dir():
+        return path
+    versions = [
+        child
+        for child in path.iterdir()
+        if child.name.isdigit() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda child: int(child.name), default=path)

@@ -1,0 +1,89 @@
+"""The Keras layers that are ours. `keras.ops` only: any backend runs them."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mnist_sum import task
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class ScaleByMaximum(keras.layers.Layer):
+    """Divides each image by its own largest value; a blank image stays blank.
+
+    Images in 0-1 and in 0-255 become the same, so a model that starts with
+    this layer takes either.
+
+    Input: float tensor of shape `(batch, height, width, channels)`.
+    Output: the same shape and dtype, with a maximum of 1 (or 0 if blank).
+    """
+
+    def call(self, images):
+        maximum = ops.max(images, axis=(1, 2, 3), keepdims=True)
+        return images / ops.where(maximum > 0, maximum, ops.ones_like(maximum))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class ConditionalTable(keras.layers.Layer):
+    """Applies a conditional probability table P(class | digit, number).
+
+    P(class = c) is the sum over digit d and number n of
+    P(d | image) * P(n) * P(c | d, n). The table holds one categorical
+    distribution for each of the 100 (digit, number) pairs; it is learned, from
+    the uniform distribution on, unless `truth` gives it.
+
+    Args:
+        num_classes: Number of classes of the output.
+        truth: `None`, or the true class of each pair as ten rows of ten
+            integers; the table is then fixed and has no weights.
+        logit_scale: The weights are the table's logits divided by this. An
+            optimizer that moves all weights by steps of about one size, like
+            Adam, then sharpens the table this many times as fast.
+
+    Call args: a list `[digit, number]` of two float tensors of shape
+    `(batch, 10)`, both distributions over 0-9.
+    Output: float tensor of shape `(batch, num_classes)`, a distribution.
+    """
+
+    def __init__(self, num_classes, truth=None, logit_scale=10.0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.truth = truth
+        self.logit_scale = logit_scale
+
+    def build(self, input_shape):
+        pairs = (task.NUM_DIGITS, task.NUM_DIGITS)
+        if self.truth is None:
+            self.logits = self.add_weight(
+                name="logits",
+                shape=(*pairs, self.num_classes),
+                initializer="zeros",
+            )
+
+    def table(self):
+        """The table itself, float tensor of shape `(10, 10, num_classes)`."""
+        if self.truth is not None:
+            one_hot = np.eye(self.num_classes)[np.asarray(self.truth)]
+            return ops.convert_to_tensor(one_hot, dtype=self.compute_dtype)
+        return ops.softmax(self.logit_scale * self.logits, axis=-1)
+
+    def call(self, inputs):
+        digit, number = inputs
+        pair = ops.expand_dims(digit, 2) * ops.expand_dims(number, 1)
+        pair = ops.reshape(pair, (-1, task.NUM_DIGITS**2))  # (batch, 100)
+        rows = ops.reshape(self.table(), (-1, self.num_classes))
+        return ops.matmul(pair, rows)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0][0], self.num_classes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "truth": self.truth,
+            "logit_scale": self.logit_scale,
+        }

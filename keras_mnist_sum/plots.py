@@ -1,0 +1,117 @@
+"""What people would rather look at."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from keras_mnist_sum import task
+from keras_mnist_sum.evaluation import Answerer
+from keras_mnist_sum.runs import written_aside
+
+_RIGHT, _WRONG = "#1a1a1a", "#d55e00"  # told apart without colour vision, too
+_SIGNS = {"sum": "+", "difference": "−"}
+
+
+def save_overview(
+    path: Path,
+    model: keras.Model,
+    answerer: Answerer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    difference: str,
+    title: str,
+) -> None:
+    """Draws a model's answers to 20 test images, and its learned tables.
+
+    Args:
+        path: The PNG file to write.
+        model: The model, for its tables; heads without one are left out.
+        answerer: The same model, for its answers.
+        images: uint8 array of shape `(examples, 28, 28)`: the test images.
+        labels: Integer array of shape `(examples,)`.
+        difference: Which difference the model computes.
+        title: A line for the top: which model, how good.
+    """
+    outputs = task.outputs(difference)
+    tables = {
+        name: keras.ops.convert_to_numpy(model.get_layer(name).table())
+        for name in _SIGNS
+        if hasattr(model.get_layer(name), "table")
+    }
+    figure = Figure(figsize=(13, 6.2) if tables else (6.8, 6.2), dpi=110)
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=13, x=0.02, ha="left")
+    grid = figure.add_gridspec(
+        4, 5, left=0.02, right=0.44 if tables else 0.98, bottom=0.01, top=0.83
+    )
+    # Spread over the set, with every number twice.
+    chosen = np.linspace(0, len(images) - 1, 20).astype(int)
+    numbers = np.arange(20) * 3 % task.NUM_DIGITS
+    probabilities = answerer(images[chosen, ..., np.newaxis] / np.float32(255))
+    for i, (index, number) in enumerate(zip(chosen, numbers)):
+        axes = figure.add_subplot(grid[i // 5, i % 5])
+        axes.imshow(images[index], cmap="gray_r")
+        axes.set_axis_off()
+        answer = {
+            name: output.values[np.argmax(probabilities[name][i, number])]
+            for name, output in outputs.items()
+        }
+        right = all(
+            answer[name] == output.values[output.table[labels[index], number]]
+            for name, output in outputs.items()
+        )
+        bars = "|" if difference == "absolute" else ""
+        axes.set_title(
+            f"{answer['digit']} + {number} = {answer['sum']}\n"
+            f"{bars}{answer['digit']} − {number}{bars} = "
+            f"{answer['difference']}",
+            fontsize=9,
+            color=_RIGHT if right else _WRONG,
+            fontweight="normal" if right else "bold",
+        )
+    sides = figure.add_gridspec(
+        1, 2, left=0.5, right=0.985, top=0.9, wspace=0.15
+    )
+    for column, (name, table) in enumerate(tables.items()):
+        axes = figure.add_subplot(sides[column])
+        cells = _draw_table(axes, table, outputs[name])
+        axes.set_title(
+            f"learned {name}: {cells} of 100 cells right", fontsize=11, pad=8
+        )
+        axes.set_xlabel("number")
+        axes.set_ylabel("digit")
+    with written_aside(path) as aside:
+        figure.savefig(aside)
+
+
+def _draw_table(axes: Axes, table: np.ndarray, output: task.Output) -> int:
+    """Draws the most likely value of each (digit, number) cell."""
+    likely = table.argmax(axis=-1)  # (10, 10)
+    values = np.array(output.values)[likely]
+    low, high = min(output.values), max(output.values)
+    axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
+    axes.set_xticks(range(10))
+    axes.set_yticks(range(10))
+    for digit, number in np.ndindex(values.shape):
+        value = values[digit, number]
+        dark = value < (low + high) / 2
+        axes.text(
+            number,
+            digit,
+            str(value),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else "black",
+        )
+        if likely[digit, number] != output.table[digit, number]:
+            corner = (number - 0.5, digit - 0.5)
+            axes.add_patch(
+                Rectangle(corner, 1, 1, fill=False, ec=_WRONG, lw=2.5)
+            )
+    return int((likely == output.table).sum())

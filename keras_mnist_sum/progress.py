@@ -1,0 +1,80 @@
+"""What a person sees while a model trains: a bar and a table in one."""
+
+import sys
+import time
+
+import keras
+
+_BAR = 10  # characters
+_REFRESH = 0.2  # seconds
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints a line for each epoch: a bar, then loss and accuracy (in percent)
+    of each output; and a second line with those on held-out images.
+
+    On a terminal the line is redrawn while the epoch runs; elsewhere (a file,
+    a pipe) only finished lines are written.
+
+    Args:
+        outputs: Names of the outputs, in the order of the columns.
+        stream: Where to write. Default: standard output.
+    """
+
+    def __init__(self, outputs, stream=None):
+        super().__init__()
+        self.outputs = list(outputs)
+        self.stream = stream or sys.stdout
+        self.redraws = self.stream.isatty()
+
+    def on_train_begin(self, logs=None):
+        self.begin = len(self._begin(self.params["epochs"] - 1, 1.0, 0))
+        names = "".join(f"{name:>{_width(name)}}" for name in self.outputs)
+        half, blank = len(names), " " * self.begin
+        self._write(f"{blank}{'loss':>{half}} |{'accuracy, %':>{half}}\n")
+        self._write(f"{blank}{names} |{names}\n")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        self.epoch_start = self.drawn = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self.redraws and now - self.drawn >= _REFRESH:
+            self.drawn = now
+            done = (batch + 1) / self.params["steps"]
+            left = (now - self.epoch_start) * (1 / done - 1)
+            line = self._begin(self.epoch, done, left, "left")
+            self._write(f"\r{line}{self._cells(logs)}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self.epoch_start
+        line = self._begin(epoch, 1.0, seconds)
+        self._write(f"{chr(13) if self.redraws else ''}{line}")
+        self._write(f"{self._cells(logs)}\n")
+        if f"val_{self.outputs[0]}_loss" in logs:
+            label = "held out".rjust(self.begin - 7) + " " * 7
+            self._write(f"{label}{self._cells(logs, 'val_')}\n")
+
+    def _begin(self, epoch, done, seconds, word=""):
+        total = self.params["epochs"]
+        filled = "━" * round(_BAR * done)
+        count = f"epoch {epoch + 1:>{len(str(total))}}/{total}"
+        return f"{count} {filled:<{_BAR}} {seconds:4.0f} s {word:<4}"
+
+    def _cells(self, logs, prefix=""):
+        losses = accuracies = ""
+        for name in self.outputs:
+            loss = float(logs[f"{prefix}{name}_loss"])
+            accuracy = 100 * float(logs[f"{prefix}{name}_accuracy"])
+            losses += f"{loss:>{_width(name)}.3f}"
+            accuracies += f"{accuracy:>{_width(name)}.2f}"
+        return f"{losses} |{accuracies}"
+
+    def _write(self, text):
+        self.stream.write(text)
+        self.stream.flush()
+
+
+def _width(name):
+    return max(len(name), 6) + 1

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from keras_mnist_sum import evaluation
+from keras_mnist_sum import models
+from keras_mnist_sum import task
+from keras_mnist_sum.config import HEADS
+from keras_mnist_sum.config import Config
+
+
+def answering(digits, change=None, difference="absolute"):
+    """An answerer that knows the labels, and errs where `change` says."""
+    images, labels = digits
+    label_of = {
+        np.rint(image).astype("uint8").tobytes(): label
+        for image, label in zip(images, labels)
+    }
+
+    def answer(batch):
+        pixels = np.rint(batch[..., 0] * 255).astype("uint8")
+        digit = np.array([label_of[image.tobytes()] for image in pixels], int)
+        answers = {}
+        for name, output in task.outputs(difference).items():
+            classes = output.table[digit].copy()  # (batch, 10)
+            if change:
+                change(name, classes)
+            answers[name] = np.eye(output.num_classes)[classes]
+        return answers
+
+    return answer
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+def test_perfect_answers_score_every_pair_once(digits, difference):
+    answerer = answering(digits, difference=difference)
+    scored = evaluation.evaluate(answerer, *digits, difference, batch_size=7)
+    assert scored.images == 50 and scored.pairs == 500
+    assert scored.correct == {"digit": 500, "sum": 500, "difference": 500}
+    assert scored.all_correct == 500 and scored.contradictory == 0
+
+
+def test_counts_are_exact_for_known_mistakes(digits):
+    def change(name, classes):
+        if name == "sum":  # wrong for number 4 alone: 50 pairs
+            classes[:, 4] = (classes[:, 4] + 1) % 19
+        if name == "difference":  # wrong for numbers 4 and 5: 100 pairs
+            classes[:, 4:6] = (classes[:, 4:6] + 1) % 10
+
+    scored = evaluation.evaluate(answering(digits, change), *digits)
+    assert scored.correct == {"digit": 500, "sum": 450, "difference": 400}
+    assert scored.all_correct == 400
+    assert scored.contradictory == 100
+    assert scored.accuracy()["all"] == 0.8
+
+
+def test_wrong_but_consistent_answers_are_no_contradiction(digits):
+    tables = task.outputs()
+
+    def change(name, classes):
+        wrong = (classes_of_digit + 1) % 10
+        classes[:] = tables[name].table[wrong, np.arange(10)]
+
+    classes_of_digit = digits[1][:, np.newaxis].astype(int)
+    scored = evaluation.evaluate(answering(digits, change), *digits)
+    assert scored.correct["digit"] == 0 and scored.all_correct == 0
+    assert scored.contradictory == 0
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+def test_sharing_the_image_part_changes_no_answer(digits, head, difference):
+    config = Config(width=4, head=head, difference=difference)
+    model = models.build_model(config)
+    images = digits[0][:6, ..., np.newaxis] / np.float32(255)
+    shared = evaluation.answerer_of_model(model)(images)
+    paired = evaluation.answerer_of_pairs(model.predict_on_batch)(images)
+    for name, output in task.outputs(difference).items():
+        assert shared[name].shape == (6, 10, output.num_classes)
+        np.testing.assert_allclose(shared[name], paired[name], atol=1e-6)
+
+
+def test_table_cells_are_counted_against_the_truth():
+    model = models.build_model(Config(width=4))
+    outputs = task.outputs()
+    for name in ("sum", "difference"):
+        truth = np.eye(outputs[name].num_classes)[outputs[name].table]
+        if name == "difference":
+            truth[2, 3] = np.roll(truth[2, 3], 1)
+        model.get_layer(name).set_weights([truth])
+    cells = evaluation.table_cells_right(model, "absolute")
+    assert cells == {"sum": 100, "difference": 99}

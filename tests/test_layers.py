@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_mnist_sum import task
+from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.layers import ScaleByMaximum
+
+
+def test_images_in_0_1_and_in_0_255_become_the_same():
+    images = np.random.default_rng(0).random((4, 28, 28, 1), "float32")
+    scaled = ScaleByMaximum()(images)
+    np.testing.assert_allclose(scaled, ScaleByMaximum()(images * 255), 1e-6)
+    np.testing.assert_allclose(np.max(scaled, axis=(1, 2, 3)), 1.0)
+
+
+def test_blank_image_stays_blank():
+    assert np.all(ScaleByMaximum()(np.zeros((2, 28, 28, 1))) == 0)
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("name", ["sum", "difference"])
+def test_exact_table_equals_brute_force_marginalisation(name, difference):
+    rng = np.random.default_rng(0)
+    digit = rng.dirichlet(np.ones(10), 5).astype("float32")
+    number = rng.dirichlet(np.ones(10), 5).astype("float32")
+    output = task.outputs(difference)[name]
+    expected = np.zeros((5, output.num_classes))
+    for d in range(10):
+        for n in range(10):
+            value = {"sum": d + n, "difference": d - n}[name]
+            if difference == "absolute":
+                value = abs(value)
+            column = output.values.index(value)
+            expected[:, column] += digit[:, d] * number[:, n]
+    layer = ConditionalTable(output.num_classes, output.table.tolist())
+    np.testing.assert_allclose(layer([digit, number]), expected, atol=1e-6)
+    assert layer.count_params() == 0
+
+
+def test_learned_table_starts_knowing_nothing():
+    layer = ConditionalTable(19)
+    answer = layer([np.eye(10)[[3]], np.eye(10)[[4]]])
+    np.testing.assert_allclose(answer, np.full((1, 19), 1 / 19), rtol=1e-6)
+    assert layer.count_params() == 10 * 10 * 19
+
+
+def test_table_rows_are_distributions_whatever_the_weights():
+    layer = ConditionalTable(10)
+    layer.build([(None, 10), (None, 10)])
+    layer.set_weights([np.random.default_rng(0).normal(size=(10, 10, 10))])
+    table = keras.ops.convert_to_numpy(layer.table())
+    np.testing.assert_allclose(table.sum(axis=-1), 1.0, rtol=1e-5)
+    assert table.min() >= 0

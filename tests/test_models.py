@@ -1,0 +1,232 @@
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mnist_sum
+from keras_mnist_sum import models
+from keras_mnist_sum import pipeline
+from keras_mnist_sum import task
+from keras_mnist_sum import training
+from keras_mnist_sum.config import HEADS
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.exporting import export_saved_model
+from keras_mnist_sum.exporting import load_saved_model
+
+TINY = dict(width=4, steps=3, batch_size=10)
+
+
+@pytest.fixture
+def inputs(digits):
+    return {
+        "image": digits[0][:7, ..., np.newaxis].astype("float32"),
+        "number": np.eye(10, dtype="float32")[[0, 3, 9, 5, 5, 1, 7]],
+    }
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_model_keeps_the_contract(inputs, head, difference, precision):
+    config = Config(
+        head=head, difference=difference, precision=precision, **TINY
+    )
+    answers = keras_mnist_sum.build_model(config).predict(inputs, verbose=0)
+    outputs = task.outputs(difference)
+    assert list(answers) == list(outputs)
+    for name, output in outputs.items():
+        assert answers[name].shape == (7, output.num_classes)
+        assert answers[name].dtype == np.float32
+        assert answers[name].min() >= 0
+        np.testing.assert_allclose(answers[name].sum(axis=1), 1.0, rtol=1e-5)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_images_in_0_1_and_0_255_get_the_same_answers(inputs):
+    model = models.build_model(Config(**TINY))
+    scaled = {**inputs, "image": inputs["image"] / 255}
+    for name, answer in model.predict(inputs, verbose=0).items():
+        expected = model.predict(scaled, verbose=0)[name]
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def test_number_may_be_a_distribution(inputs):
+    """Half a 3 and half a 5 is the mean of the answers for 3 and for 5."""
+    model = models.build_model(Config(head="exact", **TINY))
+    one, other = np.eye(10, dtype="float32")[[3, 5]]
+    answers = [
+        model.predict({**inputs, "number": np.tile(n, (7, 1))}, verbose=0)
+        for n in (one, other, (one + other) / 2)
+    ]
+    for name in answers[0]:
+        mean = (answers[0][name] + answers[1][name]) / 2
+        np.testing.assert_allclose(answers[2][name], mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("head", HEADS)
+def test_saved_reloaded_and_exported_models_agree(
+    inputs, digits, head, difference, tmp_path
+):
+    config = Config(head=head, difference=difference, **TINY)
+    model = training.compile_model(models.build_model(config), config)
+    model.fit(
+        pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
+    )
+    expected = model.predict(inputs, verbose=0)
+
+    model.save(tmp_path / "model.keras")
+    reloaded = keras_mnist_sum.load_model(tmp_path / "model.keras")
+    export_saved_model(model, tmp_path / "saved_model" / "1")
+    served, served_difference = load_saved_model(tmp_path / "saved_model")
+    assert served_difference == difference
+    for answers in (reloaded.predict(inputs, verbose=0), served(inputs)):
+        assert set(answers) == set(expected)
+        for name in expected:
+            np.testing.assert_allclose(answers[name], expected[name], atol=1e-6)
+
+
+def test_signature_has_the_names_of_the_contract(tmp_path):
+    import tensorflow as tf
+
+    export_saved_model(models.build_model(Config(**TINY)), tmp_path / "1")
+    signature = tf.saved_model.load(tmp_path / "1").signatures[
+        "serving_default"
+    ]
+    assert set(signature.structured_input_signature[1]) == {"image", "number"}
+    assert set(signature.structured_outputs) == {"digit", "sum", "difference"}
+
+
+def test_saved_model_is_not_overwritten(tmp_path):
+    (tmp_path / "1").mkdir()
+    with pytest.raises(InputError, match="not overwritten"):
+        export_saved_model(models.build_model(Config(**TINY)), tmp_path / "1")
+
+
+@pytest.mark.parametrize("wrong", ["digit", "sum", "difference"])
+def test_wrong_labels_change_that_outputs_loss_and_metric_alone(digits, wrong):
+    """digit and difference are both 10 wide: a swap would be silent."""
+    config = Config(**TINY)
+    model = training.compile_model(models.build_model(config), config)
+    model.fit(
+        pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
+    )
+    dataset = pipeline.validation_dataset(*digits, config).unbatch().batch(50)
+    inputs, targets = next(dataset.as_numpy_iterator())
+    answers = model.predict(inputs, verbose=0)
+    # Labels that the model is sure to meet, then to miss, in this output.
+    hit = {**targets, wrong: answers[wrong].argmax(axis=1)}
+    miss = {**targets, wrong: answers[wrong].argmin(axis=1)}
+    before = model.evaluate(inputs, hit, verbose=0, return_dict=True)
+    after = model.evaluate(inputs, miss, verbose=0, return_dict=True)
+    assert before[f"{wrong}_accuracy"] == 1 and after[f"{wrong}_accuracy"] == 0
+    assert after[f"{wrong}_loss"] > before[f"{wrong}_loss"]
+    for name in {"digit", "sum", "difference"} - {wrong}:
+        for metric in (f"{name}_loss", f"{name}_accuracy"):
+            assert before[metric] == after[metric]
+
+
+def test_each_output_learns_its_own_target(digits):
+    """A target moved to another class moves that output's answers alone."""
+    config = Config(**{**TINY, "steps": 150, "batch_size": 50})
+    model = training.compile_model(models.build_model(config), config)
+
+    def shifted(inputs, targets):
+        return inputs, {**targets, "sum": (targets["sum"] + 1) % 19}
+
+    dataset = pipeline.training_dataset(*digits, config).map(shifted)
+    model.fit(dataset, verbose=0, shuffle=False)
+    table = keras.ops.convert_to_numpy(model.get_layer("sum").table())
+    difference = model.get_layer("difference").table()
+    outputs = task.outputs()
+    answered = table.argmax(axis=-1)
+    assert np.mean(answered == (outputs["sum"].table + 1) % 19) > 0.9
+    answered = keras.ops.convert_to_numpy(difference).argmax(axis=-1)
+    assert np.mean(answered == outputs["difference"].table) > 0.9
+
+
+def test_only_kernels_decay():
+    config = Config(**TINY)
+    model = training.compile_model(models.build_model(config), config)
+    decaying = {
+        variable.path
+        for variable in model.trainable_variables
+        if model.optimizer._use_weight_decay(variable)
+    }
+    kernels = {
+        variable.path
+        for variable in model.trainable_variables
+        if variable.path.endswith("/kernel")
+    }
+    assert decaying == kernels and kernels
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    model = models.build_model(Config(width=4))
+    by_hand = (
+        24 * 24 * 25 * 1 * 4
+        + 2 * 12 * 12 * 9 * 4 * 4
+        + 12 * 12 * 9 * 4 * 8
+        + 6 * 6 * 9 * 8 * 8
+        + 6 * 6 * 9 * 8 * 16
+        + 3 * 3 * 9 * 16 * 16
+        + 16 * 10
+    )
+    assert models.count_multiply_adds(model) == by_hand
+
+
+def test_file_that_is_no_model_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    with pytest.raises(InputError, match="No such model file. Received:"):
+        models.load_model(path)
+    path.write_bytes(b"not a zip file")
+    with pytest.raises(InputError, match="Cannot read.*Received:"):
+        models.load_model(path)
+    models.build_model(Config(**TINY)).save(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match="Cannot read.*Received:"):
+        models.load_model(path)
+
+
+def test_model_with_other_inputs_or_outputs_is_refused(tmp_path):
+    image = keras.Input((28, 28, 1), name="image")
+    other = keras.layers.Dense(10)(keras.layers.Flatten()(image))
+    keras.Model(image, other).save(tmp_path / "other.keras")
+    with pytest.raises(InputError, match="must take image.*Received:"):
+        models.load_model(tmp_path / "other.keras")
+    keras.Model(image, other).export(tmp_path / "other", verbose=False)
+    with pytest.raises(InputError, match="must take image.*Received:"):
+        load_saved_model(tmp_path / "other")
+
+
+def test_model_file_cannot_run_code(tmp_path):
+    """A lambda smuggled into a file is refused, not executed."""
+    path = tmp_path / "model.keras"
+    models.build_model(Config(**TINY)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    layer = config["config"]["layers"][1]
+    layer.update(
+        {
+            "class_name": "Lambda",
+            "module": "keras.layers",
+            "registered_name": None,
+        }
+    )
+    layer["config"] = {
+        "name": "scale_by_maximum",
+        "function": {
+            "class_name": "__lambda__",
+            "config": {"code": "4wEAAAA="},
+        },
+    }
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="Cannot read"):
+        models.load_model(path)

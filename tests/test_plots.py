@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from matplotlib import image as picture
+
+from keras_mnist_sum import evaluation
+from keras_mnist_sum import models
+from keras_mnist_sum import plots
+from keras_mnist_sum import task
+from keras_mnist_sum.config import HEADS
+from keras_mnist_sum.config import Config
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("head", HEADS)
+def test_overview_is_drawn_for_every_head(digits, head, difference, tmp_path):
+    model = models.build_model(
+        Config(width=4, head=head, difference=difference)
+    )
+    answerer = evaluation.answerer_of_model(model)
+    path = tmp_path / "overview.png"
+    plots.save_overview(path, model, answerer, *digits, difference, "a title")
+    pixels = picture.imread(path)
+    assert pixels.shape[0] > 600 and pixels.shape[1] > 700
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_cells_are_counted_as_the_evaluation_counts_them(digits, tmp_path):
+    from matplotlib.figure import Figure
+
+    output = task.outputs()["sum"]
+    table = np.eye(output.num_classes)[output.table]
+    table[4, 5] = np.roll(table[4, 5], 1)
+    assert plots._draw_table(Figure().add_subplot(), table, output) == 99

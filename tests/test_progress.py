@@ -1,0 +1,66 @@
+import io
+
+import pytest
+
+from keras_mnist_sum.progress import Progress
+
+OUTPUTS = ["digit", "sum", "difference"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def train(stream, epochs=2, steps=3, held_out=True):
+    """What `fit` would call, with known numbers."""
+    progress = Progress(OUTPUTS, stream)
+    progress.set_params({"epochs": epochs, "steps": steps})
+    logs = {}
+    for i, name in enumerate(OUTPUTS):
+        logs[f"{name}_loss"] = 0.125 + i
+        logs[f"{name}_accuracy"] = 0.9 + i / 100
+    if held_out:
+        logs.update({f"val_{name}": 0.5 for name in list(logs)})
+    progress.on_train_begin()
+    for epoch in range(epochs):
+        progress.on_epoch_begin(epoch)
+        for step in range(steps):
+            progress.on_train_batch_end(step, logs)
+        progress.on_epoch_end(epoch, logs)
+    return stream.getvalue()
+
+
+def test_each_epoch_shows_loss_and_accuracy_of_each_output_twice():
+    lines = train(io.StringIO()).splitlines()
+    assert len(lines) == 2 + 2 * 2
+    assert lines[2].startswith("epoch 1/2")
+    numbers = lines[2].replace("|", " ").split()[-6:]
+    assert numbers == ["0.125", "1.125", "2.125", "90.00", "91.00", "92.00"]
+    assert lines[3].split()[:2] == ["held", "out"]
+    assert lines[3].count("50.00") == 3
+
+
+def test_columns_stand_under_their_names():
+    lines = train(io.StringIO()).splitlines()
+    ends = [i + len(n) for n in OUTPUTS for i in [lines[1].index(n)]]
+    for line, first in ((lines[2], "0.125"), (lines[3], "0.500")):
+        assert line.index(first) + len(first) == ends[0]
+        assert len(line) == len(lines[1])
+        assert line.index("|") == lines[1].index("|")
+
+
+@pytest.mark.parametrize("epochs", [1, 10, 100])
+def test_line_fits_a_terminal(epochs):
+    for line in train(io.StringIO(), epochs).splitlines():
+        assert len(line) <= 90
+
+
+def test_a_file_gets_no_carriage_returns(monkeypatch):
+    monkeypatch.setattr("keras_mnist_sum.progress._REFRESH", 0)
+    assert "\r" not in train(io.StringIO())
+    assert "\r" in train(Terminal())
+
+
+def test_without_held_out_images_there_is_no_second_line():
+    assert "held out" not in train(io.StringIO(), held_out=False)

@@ -1,0 +1,69 @@
+import os
+
+import pytest
+
+from keras_mnist_sum import runs
+from keras_mnist_sum.errors import InputError
+
+
+def test_file_appears_only_when_whole(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with runs.written_aside(path) as aside:
+        aside.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    assert [child.name for child in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_failed_write_leaves_what_was_there_and_no_litter(tmp_path):
+    path = tmp_path / "file.txt"
+    runs.write_text(path, "good")
+    with pytest.raises(ZeroDivisionError):
+        with runs.written_aside(path) as aside:
+            aside.write_text("bad")
+            1 / 0
+    assert path.read_text() == "good"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_folder_leaves_no_litter(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with runs.written_aside(tmp_path / "folder") as aside:
+            aside.mkdir()
+            (aside / "part").touch()
+            1 / 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_refused_write_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Cannot write. Received: '.*below"):
+        runs.write_text(tmp_path / "file" / "below", "text")
+
+
+def test_run_directory_must_be_new_or_empty(tmp_path):
+    runs.check_new(tmp_path / "a" / "b")
+    runs.check_new(tmp_path)
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match="`run_dir` must be.*Received"):
+            runs.check_new(path)
+
+
+def test_newest_run_is_the_one_whose_model_was_written_last(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="train one with `python train.py`"):
+        runs.newest_run()
+    for name, time in (("a", 200), ("b", 300), ("c", 100)):
+        runs.write_text(runs.ROOT / name / runs.MODEL, "")
+        os.utime(runs.ROOT / name / runs.MODEL, (time, time))
+    (runs.ROOT / "unfinished").mkdir()
+    assert runs.newest_run() == runs.ROOT / "b"
+
+
+def test_default_run_directory_bears_the_preset_and_the_time():
+    path = runs.new_run_dir("residual")
+    assert path.parent == runs.ROOT
+    assert path.name.startswith("residual-20")
