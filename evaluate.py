@@ -1,0 +1,87 @@
+"""Scores a model on every test pair: `python evaluate.py --help`."""
+
+import sys
+from pathlib import Path
+
+from keras_mnist_sum import cli
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = cli.ArgumentParser(
+        description="Scores a model on every test image with every number "
+        "0-9: 100,000 pairs on the full test set, none dropped or sampled.",
+    )
+    add = parser.add_argument
+    add(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="TARGET",
+        help="a run directory, a .keras file or a SavedModel directory "
+        "(default: the newest run in runs/)",
+    )
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="where MNIST comes from, as in train.py (default: what the run "
+        "was trained on; auto for a model without a run)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="tensorflow-datasets folder (default: the run's; else "
+        "$TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write counts and accuracies to FILE, as JSON",
+    )
+    values = vars(parser.parse_args(arguments))
+
+    def command() -> None:
+        from keras_mnist_sum.quiet import import_tensorflow
+
+        import_tensorflow()
+        from keras_mnist_sum import runs
+        from keras_mnist_sum.evaluation import evaluate
+        from keras_mnist_sum.evaluation import to_json
+        from keras_mnist_sum.sources import load_mnist
+        from keras_mnist_sum.targets import open_target
+
+        target = open_target(values["target"])
+        trained_on = target.config.data if target.config else None
+        data = values["data"] or trained_on or "auto"
+        data_dir = values["data_dir"]
+        if target.config and data_dir is None and data == trained_on:
+            data_dir = target.config.data_dir
+        mnist = load_mnist(data, data_dir)
+        if mnist.warning:
+            print(f"WARNING: {mnist.warning}")
+        if mnist.source == "sample" and trained_on != "sample":
+            print(
+                "WARNING: the sample's test images are training images of "
+                "MNIST, which this model may have been trained on"
+            )
+        scored = evaluate(
+            target.answerer,
+            mnist.test_images,
+            mnist.test_labels,
+            target.difference,
+        )
+        print(f"model  {target.path}\ntest   {mnist.description}")
+        print(f"\n{scored.table()}")
+        if values["json"]:
+            report = {
+                "target": str(target.path),
+                "data": mnist.description,
+                **scored.to_dict(),
+            }
+            runs.write_text(values["json"], to_json(report))
+
+    return cli.run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""train.py and evaluate.py, as a user meets them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evaluate
+import train
+from keras_mnist_sum import runs
+from keras_mnist_sum import sources
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*command, cwd=ROOT, **env):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run on a tiny budget, and what its command printed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    result = run(
+        "train.py", "--data", "sample", "--steps", 150, "--batch-size", 32,
+        "--difference", "signed", "--seed", 5, "--run-dir", run_dir,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return run_dir, result
+
+
+def test_train_writes_a_whole_run_directory(trained):
+    run_dir, _ = trained
+    names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*")}
+    assert names >= {
+        "config.json",
+        "environment.json",
+        "history.csv",
+        "model.keras",
+        "overview.png",
+        "results.json",
+        "saved_model/1/saved_model.pb",
+    }
+    assert not [name for name in names if "partial" in name]
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["data"] == "sample" and config["difference"] == "signed"
+    environment = json.loads((run_dir / "environment.json").read_text())
+    assert environment["packages"]["tensorflow"]
+
+
+def test_train_says_what_a_person_needs_and_nothing_else(trained):
+    run_dir, result = trained
+    assert result.stderr == ""
+    for text in (
+        "3,800 images to train on, 200 held out, 1,000 to test",
+        "million multiply-adds",
+        "epoch 2/2",
+        "held out",
+        "10,000 pairs",
+        "all three",
+        "contradictory",
+        f"python evaluate.py {run_dir}",
+    ):
+        assert text in result.stdout
+
+
+def test_history_has_each_epoch_once(trained):
+    run_dir, _ = trained
+    header, *rows = (run_dir / "history.csv").read_text().splitlines()
+    names = header.split(",")
+    assert {"epoch", "step", "seconds", "learning_rate"} <= set(names)
+    for name in ("digit", "sum", "difference"):
+        for prefix in ("", "val_"):
+            assert f"{prefix}{name}_loss" in names
+            assert f"{prefix}{name}_accuracy" in names
+    steps = [int(row.split(",")[1]) for row in rows]
+    assert steps == [119, 150]
+
+
+def test_tiny_run_learns(trained):
+    results = json.loads((trained[0] / "results.json").read_text())
+    assert results["pairs"] == 10_000 and results["images"] == 1_000
+    assert results["accuracy"]["digit"] > 0.8
+
+
+@pytest.mark.parametrize("part", ["", "model.keras", "saved_model"])
+def test_evaluate_agrees_with_the_run_whatever_it_is_given(
+    trained, part, tmp_path
+):
+    run_dir, _ = trained
+    path = tmp_path / "results.json"
+    result = run("evaluate.py", run_dir / part, "--json", path)
+    assert result.returncode == 0 and result.stderr == ""
+    assert "WARNING" not in result.stdout
+    found = json.loads(path.read_text())
+    expected = json.loads((run_dir / "results.json").read_text())
+    # Other batches round differently: a pair on the edge may turn.
+    for name, count in expected["correct"].items():
+        assert abs(found["correct"][name] - count) <= 3
+    assert found["pairs"] == expected["pairs"]
+
+
+def test_evaluate_takes_the_newest_run(trained):
+    run_dir, _ = trained
+    link = run_dir.parent / "runs"
+    link.mkdir(exist_ok=True)
+    (link / "mine").symlink_to(run_dir)
+    result = run(ROOT / "evaluate.py", cwd=run_dir.parent, PYTHONPATH=str(ROOT))
+    assert result.returncode == 0, result.stderr
+    assert "runs/mine" in result.stdout
+
+
+def test_second_run_in_the_same_directory_changes_nothing(trained, capsys):
+    run_dir, _ = trained
+    before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+    code = train.main(["--data", "sample", "--run-dir", str(run_dir)])
+    assert code == 2 and "nothing is overwritten" in capsys.readouterr().err
+    assert before == {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+
+
+def fails_in_one_line(main, arguments, capsys):
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "_network_reachable", lambda: False)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--preset", "best"], "Received: preset='best'"),
+        (["--steps", "0"], "Received: steps=0"),
+        (["--steps", "-5"], "Received: steps=-5"),
+        (["--steps", "many"], "'many'"),
+        (["--batch-size", "0"], "Received: batch_size=0"),
+        (["--batch-size", "4001"], "Received: batch_size=4001"),
+        (["--learning-rate", "-1"], "Received: learning_rate=-1"),
+        (["--learning-rate", "nan"], "Received: learning_rate=nan"),
+        (["--seed", "-1"], "Received: seed=-1"),
+        (["--precision", "int4"], "Received: precision='int4'"),
+        (["--difference", "modulo"], "Received: difference='modulo'"),
+        (["--head", "tail"], "Received: head='tail'"),
+        (["--speed", "9"], "--speed"),
+        (["--data", "nowhere"], "which does not exist"),
+        (["--data", "."], "must hold train-images-idx3-ubyte"),
+        (["--data", "tfds", "--data-dir", "empty"], "no network"),
+        (["--run-dir", "taken"], "nothing is overwritten"),
+        (["--run-dir", "taken/file/run"], "must be writable"),
+    ],
+)
+def test_wrong_training_input_is_one_line_and_writes_nothing(
+    no_network, capsys, arguments, message
+):
+    os.mkdir("taken")
+    Path("taken", "file").write_text("precious")
+    if "--data" not in arguments:
+        arguments = ["--data", "sample", *arguments]
+    assert message in fails_in_one_line(train.main, arguments, capsys)
+    assert [str(p) for p in Path().rglob("*")] == ["taken", "taken/file"]
+    assert Path("taken", "file").read_text() == "precious"
+
+
+def test_damaged_data_is_one_line_and_writes_nothing(
+    no_network, capsys, digits, tmp_path
+):
+    images, labels = digits
+    np.savez("ten.npz", x_train=images, y_train=labels + 1, x_test=images,
+             y_test=labels)  # fmt: skip
+    np.savez("narrow.npz", x_train=images[:, :, :27], y_train=labels,
+             x_test=images, y_test=labels)  # fmt: skip
+    Path("cut.npz").write_bytes(Path("ten.npz").read_bytes()[:1000])
+    files = set(Path().iterdir())
+    for name, message in {
+        "ten.npz": "1 to 10",
+        "narrow.npz": "(50, 28, 27)",
+        "cut.npz": "Not a whole mnist.npz",
+    }.items():
+        arguments = ["--data", name]
+        assert message in fails_in_one_line(train.main, arguments, capsys)
+    assert set(Path().iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "train one with `python train.py`"),
+        (["nowhere"], "which does not exist"),
+        (["."], "which is none of them"),
+        (["text.keras"], "Cannot read this as a Keras model"),
+        (["broken"], "Cannot read this as a SavedModel"),
+        (["unfinished"], "was not finished"),
+        (["--speed"], "--speed"),
+    ],
+)
+def test_wrong_evaluation_input_is_one_line(
+    no_network, capsys, arguments, message
+):
+    Path("text.keras").write_text("no model")
+    os.mkdir("broken")
+    Path("broken", "saved_model.pb").write_bytes(b"no model")
+    runs.write_text(Path("unfinished", runs.CONFIG), "{}")
+    assert message in fails_in_one_line(evaluate.main, arguments, capsys)
+
+
+@pytest.mark.parametrize("command", ["train.py", "evaluate.py"])
+def test_help_answers_without_tensorflow_or_numpy(command):
+    program = (
+        "import runpy, sys\n"
+        "sys.argv = [sys.argv[1], '--help']\n"
+        "try:\n"
+        "    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        "    heavy = {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
+        "    sys.exit(f'{stop.code} {heavy}')\n"
+    )
+    result = run("-c", program, command, PYTHONPATH=str(ROOT))
+    assert result.stderr.strip() == "0 set()"
+    assert "usage: " in result.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    program = (
+        "import sys, keras_mnist_sum\n"
+        "keras_mnist_sum.Config\n"
+        "print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))\n"
+    )
+    assert run("-c", program).stdout.strip() == "set()"
+
+
+def test_building_a_model_keeps_the_screen_clean():
+    program = "from keras_mnist_sum import build_model; build_model()"
+    result = run("-c", program)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

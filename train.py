@@ -1,0 +1,126 @@
+"""Trains a model: `python train.py --help`."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from keras_mnist_sum import cli
+from keras_mnist_sum import presets
+from keras_mnist_sum import runs
+from keras_mnist_sum.config import HEADS
+from keras_mnist_sum.config import PRECISIONS
+from keras_mnist_sum.config import Config
+
+
+def parse(arguments: list[str] | None) -> tuple[Config, Path]:
+    default = presets.PRESETS[presets.DEFAULT].config
+    parser = cli.ArgumentParser(
+        description="Trains a model on MNIST digits and sampled numbers, "
+        "scores it once on every test pair, and writes a run directory.",
+        epilog="presets:\n"
+        + "\n".join(
+            f"  {name:<12}{preset.description}\n{'':14}{preset.expected}"
+            for name, preset in presets.PRESETS.items()
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--preset",
+        default=presets.DEFAULT,
+        metavar="NAME",
+        help="the config to start from; the flags below change it "
+        "(default: %(default)s)",
+    )
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="where MNIST comes from: tfds, sample (5,000 images, no network "
+        "needed), the path of an IDX folder or mnist.npz, or auto: tfds, and "
+        f"the sample where that cannot be had (default: {default.data})",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="tensorflow-datasets folder (default: $TFDS_DATA_DIR, else "
+        "~/tensorflow_datasets)",
+    )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where to write: a new directory (default: runs/PRESET-DATE-TIME)",
+    )
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="optimizer steps of the whole run "
+        f"(default: the preset's; {default.steps})",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="examples in a step, all devices together "
+        f"(default: the preset's; {default.batch_size})",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help="peak learning rate, after warm-up and before the cosine "
+        f"(default: the preset's; {default.learning_rate})",
+    )
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="decides initial weights and all random draws "
+        f"(default: {default.seed})",
+    )
+    add(
+        "--precision",
+        metavar="|".join(PRECISIONS),
+        help="bfloat16 computes in bfloat16 with float32 weights: faster only "
+        f"on hardware made for it (default: {default.precision})",
+    )
+    add(
+        "--difference",
+        metavar="absolute|signed",
+        help="|digit - number|, or digit - number from -9 to 9 "
+        f"(default: {default.difference})",
+    )
+    add(
+        "--head",
+        metavar="|".join(HEADS),
+        help="arithmetic as a learned probability table, or given exactly "
+        f"(default: the preset's; {default.head})",
+    )
+    values = vars(parser.parse_args(arguments))
+    preset, run_dir = values.pop("preset"), values.pop("run_dir")
+    changes = {name: v for name, v in values.items() if v is not None}
+    config = dataclasses.replace(presets.get(preset).config, **changes)
+    return config, run_dir or runs.new_run_dir(preset)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    def command() -> None:
+        config, run_dir = parse(arguments)
+        from keras_mnist_sum.quiet import import_tensorflow
+
+        import_tensorflow()
+        from keras_mnist_sum.training import train
+
+        train(config, run_dir)
+        print(
+            "next   python evaluate.py "
+            f"{run_dir}\n       python train.py --data sample --head exact"
+        )
+
+    return cli.run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
