@@ -1,6 +1,6 @@
 """Mean and standard deviation of a run over seeds.
 
-    python benchmarks/seeds.py NAME --seeds 3 [-- FLAGS OF train.py]
+    python benchmarks/seeds.py NAME --seeds 3 [FLAGS OF train.py]
 
 Runs `python train.py FLAGS --seed S` for S = 0, 1, ..., each in a process of
 its own, and writes what each `results.json` holds, the means, and the
@@ -21,17 +21,19 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="All other flags are passed on to train.py.",
+    )
     parser.add_argument("name", help="of the file in benchmarks/results/")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
-    parser.add_argument("flags", nargs="*", help="flags of train.py, after --")
-    arguments = parser.parse_args()
+    arguments, flags = parser.parse_known_args()
     runs, environment = [], {}
     for seed in range(arguments.seeds):
         with tempfile.TemporaryDirectory() as folder:
             run_dir = Path(folder, "run")
             command = [
-                *(sys.executable, "train.py", *arguments.flags),
+                *(sys.executable, "train.py", *flags),
                 *("--seed", str(seed), "--run-dir", str(run_dir)),
             ]
             start = time.monotonic()
@@ -50,7 +52,7 @@ def main() -> None:
         summary[name] = _mean_std([run[name] for run in runs])
     environment.pop("command")
     report = {
-        "command": " ".join(["python train.py", *arguments.flags]),
+        "command": " ".join(["python train.py", *flags]),
         "n": len(runs),
         "mean_std": summary,
         "environment": environment,

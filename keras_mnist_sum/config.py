@@ -69,7 +69,7 @@ class Config:
     shear: float = 0.15
     shift: float = 2.0
     warp_fade_fraction: float = 0.6
-    steps: int = 1400
+    steps: int = 2000
     batch_size: int = 128
     learning_rate: float = 3e-3
     warmup_fraction: float = 0.10

@@ -73,10 +73,12 @@ def build_model(config: Config | None = None) -> keras.Model:
 
 
 def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Three stages of pre-activated residual blocks, from image to logits.
+    """Three stages of residual blocks, from image to logits.
 
     Pooling comes early and channels double as each side halves: 12x12, 6x6,
-    3x3 pixels. The border of 2 pixels, which MNIST leaves blank, is cropped.
+    3x3 pixels. A border of 2 pixels, which MNIST leaves blank, is cropped.
+    Normalization stands between the stages alone: within them it would cost
+    a sixth of the training time.
 
     Args:
         image: float tensor of shape `(batch, 28, 28, 1)`.
@@ -97,8 +99,7 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
         return layers.BatchNormalization(momentum=0.9)(x)
 
     def block(x):
-        branch = normalize(x)
-        return layers.Add()([x, convolution(branch, x.shape[-1], 3, "relu")])
+        return layers.Add()([x, convolution(x, x.shape[-1], 3, "relu")])
 
     def halve(x):
         x = normalize(x)
