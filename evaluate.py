@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         from keras_mnist_sum.sources import load_mnist
         from keras_mnist_sum.targets import open_target
 
+        if values["json"]:
+            runs.check_file(values["json"])
         target = open_target(values["target"])
         trained_on = target.config.data if target.config else None
         data = values["data"] or trained_on or "auto"

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         train(config, run_dir)
         print(
             "next   python evaluate.py "
-            f"{run_dir}\n       python train.py --data sample --head exact"
+            f"{shlex.quote(str(run_dir))}\n"
+            "       python train.py --difference signed"
         )
 
     return cli.run(command)

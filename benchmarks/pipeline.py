@@ -1,6 +1,6 @@
 """Is the input pipeline ever the bottleneck?
 
-    python benchmarks/pipeline.py
+    python -m benchmarks.pipeline
 
 Measures, in turns in one process, images per second of the pipeline alone
 (warps included) and of training steps on batches that are already there, with

@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("name", help="of the file in benchmarks/results/")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     arguments, flags = parser.parse_known_args()
+    if arguments.seeds < 1:
+        parser.error(f"--seeds must be positive: {arguments.seeds}")
     runs, environment = [], {}
     for seed in range(arguments.seeds):
         with tempfile.TemporaryDirectory() as folder:

@@ -15,8 +15,8 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Config:
-    """A run: data, model, augmentation, optimization. Two equal configs on
-    the same versions and hardware give the same weights.
+    """A run: data, model, augmentation, optimization. Two runs with equal
+    configs and data see the same batches and start from the same weights.
 
     Attributes:
         preset: Name of the preset that this config started from.

@@ -5,12 +5,12 @@ import json
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mnist_sum import task
+from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.sources import check_examples
 
 # What evaluation asks of a model: from float32 images `(batch, 28, 28, 1)` in
@@ -150,23 +150,13 @@ def answerer_of_model(model: keras.Model) -> Answerer:
     the image alone once for the ten numbers.
 
     The model is cut where the number first meets tensors of the image; the
-    answers are those of the whole model.
+    answers are those of the whole model. One that cannot be cut so (it shares
+    a layer between both sides, say) is asked pair by pair.
     """
-    number = model.input["number"]
-    depends, cut = {id(number)}, {}
-    for layer in model.layers:
-        inputs = [] if layer.input is number else _flat(layer.input)
-        if any(id(x) in depends for x in inputs):
-            depends.update(id(x) for x in _flat(layer.output))
-            cut.update({id(x): x for x in inputs if id(x) not in depends})
-    of_image = {
-        name: x for name, x in model.output.items() if id(x) not in depends
-    }
-    of_both = {name: x for name, x in model.output.items() if id(x) in depends}
-    trunk = keras.Model(
-        model.input["image"], {"cut": list(cut.values()), "outputs": of_image}
-    )
-    head = keras.Model([*cut.values(), number], of_both)
+    try:
+        trunk, head = _cut(model)
+    except ValueError:  # Keras checks that both parts are whole graphs.
+        return answerer_of_pairs(model.predict_on_batch)
     one_hot = np.eye(task.NUM_DIGITS, dtype="float32")
 
     def answer(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -188,29 +178,43 @@ def answerer_of_model(model: keras.Model) -> Answerer:
     return answer
 
 
-def _flat(tensors: Any) -> list:
-    return keras.tree.flatten(tensors)
+def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The part of `model` before the number comes in, and the part after."""
+    number = model.input["number"]
+    depends, cut = {id(number)}, {}
+    for operation in model.operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        inputs = keras.tree.flatten(operation.input)
+        if any(id(x) in depends for x in inputs):
+            depends.update(id(x) for x in keras.tree.flatten(operation.output))
+            cut.update({id(x): x for x in inputs if id(x) not in depends})
+    of_image = {
+        name: x for name, x in model.output.items() if id(x) not in depends
+    }
+    of_both = {name: x for name, x in model.output.items() if id(x) in depends}
+    trunk = keras.Model(
+        model.input["image"], {"cut": list(cut.values()), "outputs": of_image}
+    )
+    return trunk, keras.Model([*cut.values(), number], of_both)
 
 
 def table_cells_right(model: keras.Model, difference: str) -> dict[str, int]:
     """How many of the 100 cells of each learned table are right.
 
     Args:
-        model: A model; layers without a table are passed over.
+        model: A model; heads without a learned table are passed over.
         difference: Which difference it was trained for.
 
     Returns:
-        For each output whose head is a table, the number of (digit, number)
+        For each output with a learned table, the number of (digit, number)
         pairs whose most likely class is the true one.
     """
-    cells = {}
-    for name, output in task.outputs(difference).items():
-        layer = model.get_layer(name)
-        if hasattr(layer, "table"):
-            table = keras.ops.convert_to_numpy(layer.table())
-            right = table.argmax(axis=-1) == output.table
-            cells[name] = int(right.sum())
-    return cells
+    outputs = task.outputs(difference)
+    return {
+        name: int((table.argmax(axis=-1) == outputs[name].table).sum())
+        for name, table in learned_tables(model).items()
+    }
 
 
 def to_json(report: dict) -> str:

@@ -66,11 +66,7 @@ def load_saved_model(
             f"serving_default. Received: {str(path)!r} "
             f"({type(error).__name__})"
         ) from error
-    difference = check_contract(
-        {name: spec.shape for name, spec in inputs.items()},
-        {name: spec.shape for name, spec in outputs.items()},
-        str(path),
-    )
+    difference = check_contract(_specs(inputs), _specs(outputs), str(path))
 
     def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         # `loaded` stays referenced: the signature does not own its weights.
@@ -79,6 +75,16 @@ def load_saved_model(
         return {name: tensor.numpy() for name, tensor in answers.items()}
 
     return predict, difference
+
+
+def _specs(tensors: dict) -> dict:
+    return {
+        name: (
+            None if x.shape.rank is None else tuple(x.shape.as_list()),
+            x.dtype.name,
+        )
+        for name, x in tensors.items()
+    }
 
 
 def is_saved_model(path: Path) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
@@ -152,21 +153,22 @@ def difference_of(model: keras.Model, where: str = "this model") -> str:
     Raises:
         InputError: If its inputs and outputs are not those of `build_model`.
     """
-    inputs, outputs = (
-        {name: x.shape for name, x in tensors.items()}
-        if isinstance(tensors, dict)
-        else {}
-        for tensors in (model.input, model.output)
-    )
-    return check_contract(inputs, outputs, where)
+
+    def specs(tensors: object) -> dict:
+        named = tensors if isinstance(tensors, dict) else {}
+        return {name: (x.shape, x.dtype) for name, x in named.items()}
+
+    inputs = specs(getattr(model, "input", None))
+    return check_contract(inputs, specs(getattr(model, "output", None)), where)
 
 
 def check_contract(inputs: dict, outputs: dict, where: str) -> str:
-    """Checks the names and shapes of a model's inputs and outputs.
+    """Checks names, shapes and types of a model's inputs and outputs.
 
     Args:
-        inputs: Shape, batch included, of each input by name.
-        outputs: Shape, batch included, of each output by name.
+        inputs: For each input by name, `(shape, dtype)`: a tuple that starts
+            with the batch, `None` if that is free, and a string.
+        outputs: The same for each output.
         where: What the model was read from, for the message.
 
     Returns:
@@ -175,21 +177,37 @@ def check_contract(inputs: dict, outputs: dict, where: str) -> str:
     Raises:
         InputError: If they are not those of `build_model`.
     """
-    found_inputs = {name: tuple(shape)[1:] for name, shape in inputs.items()}
-    found_outputs = {name: tuple(shape)[1:] for name, shape in outputs.items()}
+    expected_inputs = {
+        name: ((None, *shape), "float32")
+        for name, shape in INPUT_SHAPES.items()
+    }
     for difference in task.DIFFERENCES:
-        expected = {
-            name: (output.num_classes,)
+        expected_outputs = {
+            name: ((None, output.num_classes), "float32")
             for name, output in task.outputs(difference).items()
         }
-        if found_inputs == INPUT_SHAPES and found_outputs == expected:
+        if inputs == expected_inputs and outputs == expected_outputs:
             return difference
     raise InputError(
-        "A model must take image (28, 28, 1) and number (10) and give digit "
-        "(10), sum (19) and difference (10 or 19). "
-        f"Received: {where} with inputs {found_inputs} and outputs "
-        f"{found_outputs}"
+        "A model must take image (batch, 28, 28, 1) and number (batch, 10) "
+        "and give digit (batch, 10), sum (batch, 19) and difference (batch, "
+        "10 or 19), all float32, for any batch. "
+        f"Received: {where} with inputs {inputs} and outputs {outputs}"
     )
+
+
+def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
+    """The arithmetic that `model` learned: P(class | digit, number).
+
+    Returns:
+        A float32 array of shape `(10, 10, classes)` for each output whose head
+        is a learned `ConditionalTable`, by name.
+    """
+    return {
+        layer.name: keras.ops.convert_to_numpy(layer.table())
+        for layer in model.layers
+        if isinstance(layer, ConditionalTable) and layer.truth is None
+    }
 
 
 def count_multiply_adds(model: keras.Model) -> int:

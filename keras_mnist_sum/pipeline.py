@@ -1,6 +1,6 @@
 """The `tf.data` pipeline: MNIST zipped with sampled integers.
 
-Batch `k` of a run is a function of `(seed, k)` and of nothing else: no shuffle
+Batch `k` of a run is a function of its config, its data and `k`: no shuffle
 buffer, no generator state. A pipeline that starts at step `k` therefore yields
 what one that started at 0 would yield from there on.
 """

@@ -11,10 +11,10 @@ from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import task
 from keras_mnist_sum.evaluation import Answerer
+from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.runs import written_aside
 
 _RIGHT, _WRONG = "#1a1a1a", "#d55e00"  # told apart without colour vision, too
-_SIGNS = {"sum": "+", "difference": "−"}
 
 
 def save_overview(
@@ -30,7 +30,7 @@ def save_overview(
 
     Args:
         path: The PNG file to write.
-        model: The model, for its tables; heads without one are left out.
+        model: The model, for the tables that it learned, if any.
         answerer: The same model, for its answers.
         images: uint8 array of shape `(examples, 28, 28)`: the test images.
         labels: Integer array of shape `(examples,)`.
@@ -38,11 +38,7 @@ def save_overview(
         title: A line for the top: which model, how good.
     """
     outputs = task.outputs(difference)
-    tables = {
-        name: keras.ops.convert_to_numpy(model.get_layer(name).table())
-        for name in _SIGNS
-        if hasattr(model.get_layer(name), "table")
-    }
+    tables = learned_tables(model)
     figure = Figure(figsize=(13, 6.2) if tables else (6.8, 6.2), dpi=110)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=13, x=0.02, ha="left")

@@ -5,7 +5,8 @@ import time
 
 import keras
 
-_BAR = 10  # characters
+_BAR = 6  # characters
+_LOSS, _ACCURACY = len("0.123"), len("100.00")
 _REFRESH = 0.2  # seconds
 
 
@@ -18,31 +19,41 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         outputs: Names of the outputs, in the order of the columns.
+        total_steps: Steps of the whole run: the last epoch may be shorter.
         stream: Where to write. Default: standard output.
     """
 
-    def __init__(self, outputs, stream=None):
+    def __init__(self, outputs, total_steps, stream=None):
         super().__init__()
         self.outputs = list(outputs)
+        self.total_steps = total_steps
         self.stream = stream or sys.stdout
         self.redraws = self.stream.isatty()
 
     def on_train_begin(self, logs=None):
         self.begin = len(self._begin(self.params["epochs"] - 1, 1.0, 0))
-        names = "".join(f"{name:>{_width(name)}}" for name in self.outputs)
-        half, blank = len(names), " " * self.begin
-        self._write(f"{blank}{'loss':>{half}} |{'accuracy, %':>{half}}\n")
-        self._write(f"{blank}{names} |{names}\n")
+        blank = " " * self.begin
+        losses, accuracies = (
+            "".join(f"{name:>{_width(name, least)}}" for name in self.outputs)
+            for least in (_LOSS, _ACCURACY)
+        )
+        self._write(
+            f"{blank}{'loss':>{len(losses)}} |"
+            f"{'accuracy, %':>{len(accuracies)}}\n"
+            f"{blank}{losses} |{accuracies}\n"
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
+        before = epoch * self.params["steps"]
+        self.steps = min(self.params["steps"], self.total_steps - before)
         self.epoch_start = self.drawn = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
         if self.redraws and now - self.drawn >= _REFRESH:
             self.drawn = now
-            done = (batch + 1) / self.params["steps"]
+            done = (batch + 1) / self.steps
             left = (now - self.epoch_start) * (1 / done - 1)
             line = self._begin(self.epoch, done, left, "left")
             self._write(f"\r{line}{self._cells(logs)}")
@@ -53,22 +64,22 @@ class Progress(keras.callbacks.Callback):
         self._write(f"{chr(13) if self.redraws else ''}{line}")
         self._write(f"{self._cells(logs)}\n")
         if f"val_{self.outputs[0]}_loss" in logs:
-            label = "held out".rjust(self.begin - 7) + " " * 7
+            label = "held out".rjust(self.begin - 6) + " " * 6
             self._write(f"{label}{self._cells(logs, 'val_')}\n")
 
     def _begin(self, epoch, done, seconds, word=""):
         total = self.params["epochs"]
         filled = "━" * round(_BAR * done)
         count = f"epoch {epoch + 1:>{len(str(total))}}/{total}"
-        return f"{count} {filled:<{_BAR}} {seconds:4.0f} s {word:<4}"
+        return f"{count} {filled:<{_BAR}} {seconds:4.0f}s {word:<4}"
 
     def _cells(self, logs, prefix=""):
         losses = accuracies = ""
         for name in self.outputs:
             loss = float(logs[f"{prefix}{name}_loss"])
             accuracy = 100 * float(logs[f"{prefix}{name}_accuracy"])
-            losses += f"{loss:>{_width(name)}.3f}"
-            accuracies += f"{accuracy:>{_width(name)}.2f}"
+            losses += f"{loss:>{_width(name, _LOSS)}.3f}"
+            accuracies += f"{accuracy:>{_width(name, _ACCURACY)}.2f}"
         return f"{losses} |{accuracies}"
 
     def _write(self, text):
@@ -76,5 +87,5 @@ class Progress(keras.callbacks.Callback):
         self.stream.flush()
 
 
-def _width(name):
-    return max(len(name), 6) + 1
+def _width(name, least):
+    return max(len(name), least) + 1

@@ -16,7 +16,7 @@ HISTORY = "history.csv"
 MODEL = "model.keras"
 SAVED_MODEL = Path("saved_model", "1")
 OVERVIEW = "overview.png"
-RESULTS = "results.json"  # written last: its presence means "finished"
+RESULTS = "results.json"
 
 
 def new_run_dir(name: str) -> Path:
@@ -51,13 +51,49 @@ def check_new(run_dir: Path) -> None:
             "`run_dir` must be new or empty, so that nothing is overwritten. "
             f"Received: {str(run_dir)!r}"
         )
-    ancestor = run_dir.absolute()
-    while not ancestor.exists():
-        ancestor = ancestor.parent
-    if not (ancestor.is_dir() and os.access(ancestor, os.W_OK | os.X_OK)):
+    if not _may_be_created(run_dir):
         raise InputError(
             f"`run_dir` must be writable. Received: {str(run_dir)!r}"
         )
+
+
+def check_file(path: Path) -> None:
+    """Checks, without writing, that `path` can become a file.
+
+    Raises:
+        InputError: If it is a directory, or not writable.
+    """
+    if path.is_dir() or not _may_be_created(path.absolute().parent):
+        raise InputError(
+            f"This must be a file that can be written. Received: {str(path)!r}"
+        )
+
+
+def _may_be_created(folder: Path) -> bool:
+    ancestor = folder.absolute()
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    return ancestor.is_dir() and os.access(ancestor, os.W_OK | os.X_OK)
+
+
+def claim(run_dir: Path, config: str) -> None:
+    """Makes `run_dir` this run's own, by writing its `config.json`.
+
+    Raises:
+        InputError: If another run was faster, or the system refuses.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with open(run_dir / CONFIG, "x", encoding="utf-8") as file:
+            file.write(config)
+    except FileExistsError:
+        raise InputError(
+            f"Another run has begun there. Received: {str(run_dir)!r}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot write. Received: {str(run_dir)!r} ({error.strerror})"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Where MNIST comes from: four kinds of sources, one kind of result."""
 
 import gzip
+import math
 import os
 import struct
 import threading
@@ -49,6 +50,8 @@ class Mnist:
         test_labels: As `train_labels`.
         source: The value of `data` that names this source: `"tfds"`,
             `"sample"` or a path.
+        data_dir: The folder of tensorflow-datasets, absolute, or `None` if
+            this did not come from there.
         description: What this is, for a person.
         warning: What a person must know about it, or an empty string.
 
@@ -62,6 +65,7 @@ class Mnist:
     test_labels: np.ndarray
     source: str
     description: str
+    data_dir: str | None = None
     warning: str = ""
 
     def __post_init__(self) -> None:
@@ -150,6 +154,7 @@ def _from_tfds(data_dir: str | None) -> Mnist:
     import tensorflow_datasets as tfds
 
     folder = tfds.core.Path(data_dir or _default_data_dir()).expanduser()
+    folder = folder.resolve()
     builder = _prepared(tfds, folder)
     if builder is None:
         received = f"data_dir={str(folder)!r}"
@@ -183,6 +188,7 @@ def _from_tfds(data_dir: str | None) -> Mnist:
         **arrays,
         source="tfds",
         description=f"MNIST (tensorflow-datasets {builder.version})",
+        data_dir=str(folder),
     )
 
 
@@ -294,7 +300,7 @@ def _from_path(path: Path) -> Mnist:
         )
     return Mnist(
         **arrays,
-        source=str(path),
+        source=str(path.absolute()),
         description=f"MNIST from {str(path)!r}",
     )
 
@@ -329,9 +335,9 @@ def _read_idx(path: Path, ndim: int) -> np.ndarray:
             magic, *shape = struct.unpack(f">{1 + ndim}I", header)
             if magic != 0x0800 + ndim:
                 raise refuse(f"it starts with {header[:4].hex()}")
-            if shape[0] > _MOST_EXAMPLES or any(s > 1024 for s in shape[1:]):
+            size = math.prod(shape)
+            if size > _MOST_EXAMPLES * task.IMAGE_SIZE**2:
                 raise refuse(f"its header claims a shape of {tuple(shape)}")
-            size = int(np.prod(shape))
             content = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise refuse(str(error)) from error

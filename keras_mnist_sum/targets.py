@@ -66,8 +66,13 @@ def open_target(path: Path | None = None) -> Target:
 
 
 def _config_near(path: Path) -> Config | None:
-    """The config of the run that `path` is, or is a part of."""
-    for folder in (path, *path.absolute().parents[:2]):
-        if (folder / runs.CONFIG).is_file():
-            return Config.from_json(runs.read_text(folder / runs.CONFIG))
+    """The config of the run that `path` is, or is the model of."""
+    path = path.absolute()
+    folder = path
+    if path.name in (runs.MODEL, runs.SAVED_MODEL.parent.name):
+        folder = path.parent
+    elif path.parent.name == runs.SAVED_MODEL.parent.name:
+        folder = path.parent.parent
+    if (folder / runs.CONFIG).is_file() and (folder / runs.MODEL).is_file():
+        return Config.from_json(runs.read_text(folder / runs.CONFIG))
     return None

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import math
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keras_mnist_sum import plots
 from keras_mnist_sum import runs
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
 from keras_mnist_sum.progress import Progress
@@ -47,7 +49,9 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
     mnist = load_mnist(config.data, config.data_dir)
     if mnist.warning:
         say(f"WARNING: {mnist.warning}")
-    config = dataclasses.replace(config, data=mnist.source)
+    config = dataclasses.replace(
+        config, data=mnist.source, data_dir=mnist.data_dir
+    )
     examples = mnist.hold_out(config.validation_fraction)
     images, labels, held_out_images, held_out_labels = examples
 
@@ -59,7 +63,8 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         held_out = pipeline.validation_dataset(
             held_out_images, held_out_labels, config
         )
-    # An epoch is one pass over the images; the last one may be shorter.
+    # The fewest whole batches that pass over all images; the last epoch of a
+    # run may be shorter.
     steps_per_epoch = -(-len(images) // config.batch_size)
     cost = {
         "parameters": model.count_params(),
@@ -79,16 +84,18 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         f"{environment.device()}\n"
         f"run    {run_dir}\n"
     )
-    runs.write_text(run_dir / runs.CONFIG, config.to_json())
+    runs.claim(run_dir, config.to_json())
     runs.write_text(run_dir / runs.ENVIRONMENT, environment.to_json())
 
     callbacks = [
         _StopAtStep(config.steps),
         _History(run_dir / runs.HISTORY),
-        keras.callbacks.TerminateOnNaN(raise_error=True),
+        _StopWhenDiverged(),
     ]
     if verbose:
-        callbacks.append(Progress(task.outputs(config.difference)))
+        callbacks.append(
+            Progress(task.outputs(config.difference), config.steps)
+        )
     start = time.monotonic()
     model.fit(
         dataset,
@@ -116,6 +123,12 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         "table_cells_right": cells,
         **cost,
     }
+    runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
+    say(
+        f"\ntest   {mnist.description}: {scored.images:,} images x "
+        f"{task.NUM_DIGITS} numbers = {scored.pairs:,} pairs; trained in "
+        f"{cost['training_seconds']:.0f} s\n\n{scored.table()}\n"
+    )
     shares = ", ".join(
         f"{name} {100 * share:.2f} %"
         for name, share in scored.accuracy().items()
@@ -127,12 +140,6 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         *test,
         title=f"{config.preset}: {shares} right of {scored.pairs:,} test pairs"
         f"\n{mnist.description}",
-    )
-    runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
-    say(
-        f"\ntest   {mnist.description}: {scored.images:,} images x "
-        f"{task.NUM_DIGITS} numbers = {scored.pairs:,} pairs; trained in "
-        f"{cost['training_seconds']:.0f} s\n\n{scored.table()}\n"
     )
     return report
 
@@ -202,6 +209,20 @@ class _StopAtStep(keras.callbacks.Callback):
         self.seen += 1
         if self.seen >= self.steps:
             self.model.stop_training = True
+
+
+class _StopWhenDiverged(keras.callbacks.Callback):
+    """Ends `fit` with an error as soon as the loss is no longer a number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            optimizer = self.model.optimizer
+            rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+            raise InputError(
+                "The loss is no longer finite: try a lower learning rate. "
+                f"Received: loss={float(logs['loss'])} at step "
+                f"{int(optimizer.iterations)}, learning rate {float(rate):.3g}"
+            )
 
 
 class _History(keras.callbacks.Callback):

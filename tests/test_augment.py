@@ -49,3 +49,24 @@ def test_shift_moves_by_at_most_its_range(dot):
     rows = tf.reduce_sum(warped * np.indices((29, 29))[0], axis=(1, 2))
     assert np.all(np.abs(rows - 14) <= 2 + 1e-4)
     assert np.abs(rows - 14).max() > 1.5
+
+
+@pytest.mark.parametrize("name", ["scale", "shear"])
+def test_scale_and_shear_change_what_they_name(name):
+    """A bar on the centre line: shear leaves its width, scale its slant."""
+    images = np.zeros((200, 29, 29, 1), "float32")
+    images[:, 4:25, 10:19] = 1
+    warped = augment.random_affine(images, [1, 2], **{name: 0.3}).numpy()
+    mass = warped.sum(axis=(1, 2, 3)) / images[0].sum()
+    columns = np.indices((29, 29))[1][..., np.newaxis]
+    top, bottom = (
+        (warped[:, rows] * columns[rows]).sum(axis=(1, 2, 3))
+        / warped[:, rows].sum(axis=(1, 2, 3))
+        for rows in (slice(6, 12), slice(17, 23))
+    )
+    if name == "scale":
+        assert mass.min() < 0.8 and mass.max() > 1.2
+        np.testing.assert_allclose(top, bottom, atol=0.05)
+    else:
+        np.testing.assert_allclose(mass, 1.0, atol=0.05)
+        assert (top - bottom).min() < -2 and (top - bottom).max() > 2

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ import evaluate
 import train
 from keras_mnist_sum import runs
 from keras_mnist_sum import sources
+from keras_mnist_sum.config import Config
 
 ROOT = Path(__file__).parent.parent
 
@@ -120,6 +122,30 @@ def test_evaluate_takes_the_newest_run(trained):
     assert "runs/mine" in result.stdout
 
 
+def test_run_that_fell_back_to_the_sample_can_be_evaluated(
+    tmp_path, monkeypatch, capsys
+):
+    """Where --data-dir held nothing and there was no network."""
+    monkeypatch.setattr(sources, "_network_reachable", lambda: False)
+    arguments = ["--data-dir", tmp_path / "none", "--run-dir", tmp_path / "r"]
+    arguments += ["--steps", 2, "--batch-size", 8]
+    assert train.main([str(argument) for argument in arguments]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("WARNING: full MNIST is not here (no network)")
+    assert evaluate.main([str(tmp_path / "r")]) == 0
+    assert "WARNING" not in capsys.readouterr().out
+
+
+def test_scoring_on_what_may_have_been_trained_on_is_said(
+    tmp_path, digits, capsys
+):
+    from keras_mnist_sum.models import build_model
+
+    build_model(Config(width=4)).save(tmp_path / "a.keras")
+    assert evaluate.main([str(tmp_path / "a.keras"), "--data", "sample"]) == 0
+    assert "may have been trained on" in capsys.readouterr().out
+
+
 def test_second_run_in_the_same_directory_changes_nothing(trained, capsys):
     run_dir, _ = trained
     before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
@@ -167,6 +193,8 @@ def no_network(monkeypatch, tmp_path):
         (["--data", "tfds", "--data-dir", "empty"], "no network"),
         (["--run-dir", "taken"], "nothing is overwritten"),
         (["--run-dir", "taken/file/run"], "must be writable"),
+        (["--run-dir", "x" * 300], "File name too long"),
+        (["--data", "x" * 300], "File name too long"),
     ],
 )
 def test_wrong_training_input_is_one_line_and_writes_nothing(
@@ -210,12 +238,19 @@ def test_damaged_data_is_one_line_and_writes_nothing(
         (["text.keras"], "Cannot read this as a Keras model"),
         (["broken"], "Cannot read this as a SavedModel"),
         (["unfinished"], "was not finished"),
+        (["other.keras"], "A model must take image"),
+        (["x" * 300], "File name too long"),
+        (["text.keras", "--json", "broken"], "must be a file"),
+        (["text.keras", "--json", "."], "must be a file"),
+        (["text.keras", "--json", "text.keras/x"], "must be a file"),
         (["--speed"], "--speed"),
     ],
 )
 def test_wrong_evaluation_input_is_one_line(
     no_network, capsys, arguments, message
 ):
+    image = keras.Input((3,), name="image")
+    keras.Model(image, keras.layers.Dense(2)(image)).save("other.keras")
     Path("text.keras").write_text("no model")
     os.mkdir("broken")
     Path("broken", "saved_model.pb").write_bytes(b"no model")

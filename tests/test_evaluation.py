@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -77,6 +78,29 @@ def test_sharing_the_image_part_changes_no_answer(digits, head, difference):
     for name, output in task.outputs(difference).items():
         assert shared[name].shape == (6, 10, output.num_classes)
         np.testing.assert_allclose(shared[name], paired[name], atol=1e-6)
+
+
+def test_model_that_cannot_be_cut_is_asked_pair_by_pair(digits):
+    """A layer on the number alone, and one that serves both inputs."""
+    image = keras.Input((28, 28, 1), name="image")
+    number = keras.Input((10,), name="number")
+    flat = keras.layers.Dense(10)(keras.layers.Flatten()(image / 2.0))
+    shared = keras.layers.Dense(8, activation="relu")
+    both = keras.layers.Concatenate()(
+        [shared(flat), shared(number), keras.layers.Dense(4)(number)]
+    )
+    answers = {
+        name: keras.layers.Dense(output.num_classes, name=name)(
+            flat if name == "digit" else both
+        )
+        for name, output in task.outputs().items()
+    }
+    model = keras.Model({"image": image, "number": number}, answers)
+    images = digits[0][:6, ..., np.newaxis] / np.float32(255)
+    found = evaluation.answerer_of_model(model)(images)
+    paired = evaluation.answerer_of_pairs(model.predict_on_batch)(images)
+    for name in answers:
+        np.testing.assert_allclose(found[name], paired[name], atol=1e-6)
 
 
 def test_table_cells_are_counted_against_the_truth():

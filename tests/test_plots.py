@@ -12,7 +12,14 @@ from keras_mnist_sum.config import Config
 
 @pytest.mark.parametrize("difference", task.DIFFERENCES)
 @pytest.mark.parametrize("head", HEADS)
-def test_overview_is_drawn_for_every_head(digits, head, difference, tmp_path):
+def test_overview_is_drawn_for_every_head(
+    digits, head, difference, tmp_path, monkeypatch
+):
+    drawn = []
+    draw = plots._draw_table
+    monkeypatch.setattr(
+        plots, "_draw_table", lambda *of: drawn.append(of) or draw(*of)
+    )
     model = models.build_model(
         Config(width=4, head=head, difference=difference)
     )
@@ -23,6 +30,8 @@ def test_overview_is_drawn_for_every_head(digits, head, difference, tmp_path):
     assert pixels.shape[0] > 600 and pixels.shape[1] > 700
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
     assert list(tmp_path.iterdir()) == [path]
+    # Learned tables are drawn, given ones are not.
+    assert len(drawn) == (2 if head == "table" else 0)
 
 
 def test_cells_are_counted_as_the_evaluation_counts_them(digits, tmp_path):

@@ -12,9 +12,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def train(stream, epochs=2, steps=3, held_out=True):
+def train(stream, epochs=2, steps=3, held_out=True, total=None):
     """What `fit` would call, with known numbers."""
-    progress = Progress(OUTPUTS, stream)
+    total = total or epochs * steps
+    progress = Progress(OUTPUTS, total, stream)
     progress.set_params({"epochs": epochs, "steps": steps})
     logs = {}
     for i, name in enumerate(OUTPUTS):
@@ -25,7 +26,7 @@ def train(stream, epochs=2, steps=3, held_out=True):
     progress.on_train_begin()
     for epoch in range(epochs):
         progress.on_epoch_begin(epoch)
-        for step in range(steps):
+        for step in range(min(steps, total - epoch * steps)):
             progress.on_train_batch_end(step, logs)
         progress.on_epoch_end(epoch, logs)
     return stream.getvalue()
@@ -50,10 +51,18 @@ def test_columns_stand_under_their_names():
         assert line.index("|") == lines[1].index("|")
 
 
-@pytest.mark.parametrize("epochs", [1, 10, 100])
-def test_line_fits_a_terminal(epochs):
-    for line in train(io.StringIO(), epochs).splitlines():
-        assert len(line) <= 90
+@pytest.mark.parametrize("epochs", [1, 10, 99])
+def test_line_fits_a_terminal(monkeypatch, epochs):
+    monkeypatch.setattr("keras_mnist_sum.progress._REFRESH", 0)
+    for line in train(Terminal(), epochs).replace("\r", "\n").splitlines():
+        assert len(line) < 80
+
+
+def test_bar_of_a_short_last_epoch_fills_up(monkeypatch):
+    monkeypatch.setattr("keras_mnist_sum.progress._REFRESH", 0)
+    text = train(Terminal(), epochs=2, steps=6, total=9)
+    drawn = [line for line in text.split("\r") if "epoch 2/2" in line]
+    assert [line.count("━") for line in drawn] == [2, 4, 6, 6]
 
 
 def test_a_file_gets_no_carriage_returns(monkeypatch):

@@ -67,3 +67,19 @@ def test_default_run_directory_bears_the_preset_and_the_time():
     path = runs.new_run_dir("residual")
     assert path.parent == runs.ROOT
     assert path.name.startswith("residual-20")
+
+
+def test_a_directory_belongs_to_the_first_run_that_claims_it(tmp_path):
+    runs.claim(tmp_path / "run", "first")
+    with pytest.raises(InputError, match="Another run has begun there"):
+        runs.claim(tmp_path / "run", "second")
+    assert (tmp_path / "run" / runs.CONFIG).read_text() == "first"
+
+
+def test_file_to_write_is_checked_beforehand(tmp_path):
+    runs.check_file(tmp_path / "new" / "file.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="Received"):
+            runs.check_file(path)

@@ -110,6 +110,7 @@ def test_path_without_data_is_refused(tmp_path, monkeypatch, path, message):
         lambda content: b"\x00\x00\x08\x01" + content[4:],
         lambda content: content[:4] + b"\xff\xff\xff\xff" + content[8:],
         lambda content: content[:8] + b"\x7f\xff\xff\xff" + content[12:],
+        lambda content: content[:4] + struct.pack(">3I", 60000, 1024, 1024),
         lambda content: gzip.compress(content),
     ],
 )
@@ -170,6 +171,8 @@ def test_data_dir_with_another_source_is_refused():
 @pytest.fixture
 def silent_server(monkeypatch):
     """A mirror that takes connections and never answers."""
+    import tensorflow_datasets  # noqa: F401  (its import is not the network)
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr(sources, "MIRROR", url)
@@ -250,9 +253,11 @@ def test_prepared_set_is_read_without_a_network(
     prepared, digits, small_counts, monkeypatch, data
 ):
     monkeypatch.setattr(sources, "_network_reachable", lambda: 1 / 0)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: 1 / 0)
     mnist = load_mnist(data, str(prepared))
     is_as_made(mnist, digits)
     assert mnist.source == "tfds" and not mnist.warning
+    assert mnist.data_dir == str(prepared)
 
 
 def test_prepared_set_of_another_size_is_refused(prepared):

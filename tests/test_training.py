@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_mnist_sum import sources
+from keras_mnist_sum import targets
+from keras_mnist_sum import training
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.models import build_model
+from keras_mnist_sum.models import load_model
+
+TINY = dict(width=4, steps=6, batch_size=10)
+
+
+@pytest.fixture
+def npz(digits, tmp_path):
+    """The path of a tiny MNIST."""
+    images, labels = digits
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    return path
+
+
+def test_same_seed_gives_the_same_model(npz, tmp_path):
+    weights = []
+    for name in ("first", "second"):
+        config = Config(data=str(npz), seed=1, **TINY)
+        training.train(config, tmp_path / name, verbose=0)
+        model = load_model(tmp_path / name / "model.keras")
+        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    # Threads may add in another order: equal up to rounding.
+    np.testing.assert_allclose(*weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.2])
+def test_run_says_what_it_used_and_can_be_opened_from_anywhere(
+    npz, tmp_path, monkeypatch, validation_fraction
+):
+    monkeypatch.chdir(tmp_path)
+    config = Config(
+        data="mnist.npz", validation_fraction=validation_fraction, **TINY
+    )
+    report = training.train(config, "run", verbose=0)
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == report
+    assert report["pairs"] == 500 and report["steps"] == 6
+    header = (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
+    assert ("val_digit_loss" in header) == (validation_fraction > 0)
+    monkeypatch.chdir("/")
+    for part in ("", "model.keras", "saved_model", "saved_model/1"):
+        target = targets.open_target(tmp_path / "run" / part)
+        assert target.config.data == str(npz)
+        assert len(sources.load_mnist(target.config.data).test_images) == 50
+
+
+def test_unrelated_config_beside_a_model_is_left_alone(tmp_path):
+    build_model(Config(width=4)).save(tmp_path / "mine.keras")
+    (tmp_path / "config.json").write_text("someone else's")
+    assert targets.open_target(tmp_path / "mine.keras").config is None
+
+
+def test_bfloat16_run_is_saved_and_served_in_float32(npz, tmp_path):
+    config = Config(data=str(npz), precision="bfloat16", **TINY)
+    training.train(config, tmp_path / "run", verbose=0)
+    model = load_model(tmp_path / "run" / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_diverging_run_ends_with_one_clear_error(loss):
+    config = Config(**TINY)
+    watch = training._StopWhenDiverged()
+    watch.set_model(training.compile_model(build_model(config), config))
+    watch.on_train_batch_end(0, {"loss": 0.5})
+    with pytest.raises(InputError, match="lower learning rate.*Received: loss"):
+        watch.on_train_batch_end(1, {"loss": loss})
+
+
+@pytest.mark.slow
+def test_short_run_on_the_sample_reads_digits_and_knows_arithmetic(tmp_path):
+    config = Config(data="sample", steps=300)
+    report = training.train(config, tmp_path / "run", verbose=0)
+    assert report["accuracy"]["digit"] > 0.97
+    assert report["table_cells_right"]["sum"] >= 95
+    assert report["table_cells_right"]["difference"] >= 95
