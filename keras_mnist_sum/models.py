@@ -203,11 +203,12 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
         A float32 array of shape `(10, 10, classes)` for each output whose head
         is a learned `ConditionalTable`, by name.
     """
-    return {
+    tables = {
         layer.name: keras.ops.convert_to_numpy(layer.table())
         for layer in model.layers
         if isinstance(layer, ConditionalTable) and layer.truth is None
     }
+    return {name: tables[name] for name in task.outputs() if name in tables}
 
 
 def count_multiply_adds(model: keras.Model) -> int:

@@ -44,7 +44,7 @@ class Mnist:
 
     Attributes:
         train_images: uint8 array of shape `(examples, 28, 28)`, 0-255, white
-            ink on black.
+            ink on black. Empty if it was not asked for.
         train_labels: uint8 array of shape `(examples,)`, 0-9.
         test_images: As `train_images`.
         test_labels: As `train_labels`.
@@ -72,6 +72,8 @@ class Mnist:
         for part in ("train", "test"):
             images = getattr(self, f"{part}_images")
             labels = getattr(self, f"{part}_labels")
+            if part == "train" and len(images) == len(labels) == 0:
+                continue
             check_examples(images, labels, f"the {part} set of {self.source!r}")
             object.__setattr__(self, f"{part}_labels", labels.astype("uint8"))
 
@@ -96,7 +98,9 @@ class Mnist:
         )
 
 
-def load_mnist(data: str = "auto", data_dir: str | None = None) -> Mnist:
+def load_mnist(
+    data: str = "auto", data_dir: str | None = None, test_only: bool = False
+) -> Mnist:
     """Loads MNIST.
 
     Args:
@@ -109,6 +113,7 @@ def load_mnist(data: str = "auto", data_dir: str | None = None) -> Mnist:
             `mnist.npz` in the format of `keras.datasets`.
         data_dir: tensorflow-datasets folder; `None` means `TFDS_DATA_DIR`, or
             `~/tensorflow_datasets`.
+        test_only: Leaves the training set empty where reading it takes long.
 
     Returns:
         The images and labels, checked.
@@ -123,17 +128,17 @@ def load_mnist(data: str = "auto", data_dir: str | None = None) -> Mnist:
             f"data_dir={data_dir!r}"
         )
     if data == "tfds":
-        return _from_tfds(data_dir)
+        return _from_tfds(data_dir, test_only)
     if data == "sample":
         return _from_sample()
     if data == "auto":
-        return _from_anywhere(data_dir)
+        return _from_anywhere(data_dir, test_only)
     return _from_path(Path(data))
 
 
-def _from_anywhere(data_dir: str | None) -> Mnist:
+def _from_anywhere(data_dir: str | None, test_only: bool) -> Mnist:
     try:
-        return _from_tfds(data_dir)
+        return _from_tfds(data_dir, test_only)
     except _NotAvailable as error:
         return _from_sample(
             f"full MNIST is not here ({error.reason}): using the 5,000-image "
@@ -150,7 +155,7 @@ class _NotAvailable(InputError):
         self.reason = reason
 
 
-def _from_tfds(data_dir: str | None) -> Mnist:
+def _from_tfds(data_dir: str | None, test_only: bool) -> Mnist:
     import tensorflow_datasets as tfds
 
     folder = tfds.core.Path(data_dir or _default_data_dir()).expanduser()
@@ -169,7 +174,7 @@ def _from_tfds(data_dir: str | None) -> Mnist:
             raise _NotAvailable(reason, received) from error
         builder = downloader
     try:
-        arrays = _read_tfds(tfds, builder)
+        arrays = _read_tfds(tfds, builder, test_only)
     except Exception as error:
         if isinstance(error, InputError):
             raise
@@ -178,12 +183,6 @@ def _from_tfds(data_dir: str | None) -> Mnist:
             "remove that folder to have it prepared again. "
             f"Received: {type(error).__name__}"
         ) from error
-    for part, count in _TFDS_COUNTS.items():
-        if len(arrays[f"{part}_images"]) != count:
-            raise InputError(
-                f"MNIST has {count} {part} images. Received: "
-                f"{len(arrays[f'{part}_images'])} in {str(builder.data_dir)!r}"
-            )
     return Mnist(
         **arrays,
         source="tfds",
@@ -239,23 +238,35 @@ def _network_reachable() -> bool:
     return bool(answers)
 
 
-def _read_tfds(tfds: Any, builder: Any) -> dict[str, Any]:
+def _read_tfds(tfds: Any, builder: Any, test_only: bool) -> dict[str, Any]:
     import tensorflow as tf
 
     def decode(example: Any) -> Any:
         image = tf.io.decode_png(example["image"], channels=1)
         return tf.ensure_shape(image, (28, 28, 1)), example["label"]
 
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part in ("train", "test"):
         count = builder.info.splits[part].num_examples
+        if count != _TFDS_COUNTS[part]:
+            raise InputError(
+                f"MNIST has {_TFDS_COUNTS[part]} {part} images. "
+                f"Received: {count} in {str(builder.data_dir)!r}"
+            )
+        if test_only and part == "train":
+            size = task.IMAGE_SIZE
+            arrays["train_images"] = np.zeros((0, size, size), "uint8")
+            arrays["train_labels"] = np.zeros(0, "uint8")
+            continue
         dataset = builder.as_dataset(
             split=part,
             shuffle_files=False,
             decoders={"image": tfds.decode.SkipDecoding()},
         )
         dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        images, labels = next(iter(dataset.batch(count)))
+        # All in one batch; a set that holds fewer has no such batch.
+        dataset = dataset.batch(count, drop_remainder=True)
+        images, labels = next(iter(dataset))
         arrays[f"{part}_images"] = images.numpy()[..., 0]
         arrays[f"{part}_labels"] = labels.numpy()
     return arrays

@@ -260,6 +260,12 @@ def test_prepared_set_is_read_without_a_network(
     assert mnist.data_dir == str(prepared)
 
 
+def test_test_set_alone_can_be_asked_for(prepared, digits, small_counts):
+    mnist = load_mnist("tfds", str(prepared), test_only=True)
+    assert len(mnist.train_images) == len(mnist.train_labels) == 0
+    np.testing.assert_array_equal(mnist.test_images, digits[0][:20])
+
+
 def test_prepared_set_of_another_size_is_refused(prepared):
     with pytest.raises(InputError, match="60000 train images. Received: 50"):
         load_mnist("tfds", str(prepared))
