@@ -96,8 +96,16 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
     add(
         "--head",
         metavar="|".join(HEADS),
-        help="arithmetic as a learned probability table, or given exactly "
-        f"(default: the preset's; {default.head})",
+        help="how sum and difference follow from digit and number: a learned "
+        "probability table, the exact one, one linear layer (concat), or an "
+        "MLP on the most likely digit (argmax) (default: the preset's; "
+        f"{default.head})",
+    )
+    add(
+        "--supervise",
+        metavar="NAMES",
+        help="outputs whose labels are used in training, separated by commas "
+        f"(default: {default.supervise})",
     )
     values = vars(parser.parse_args(arguments))
     preset, run_dir = values.pop("preset"), values.pop("run_dir")

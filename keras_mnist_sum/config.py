@@ -9,7 +9,8 @@ from typing import Any
 from keras_mnist_sum.errors import InputError
 
 BACKBONES = ("residual",)
-HEADS = ("table", "exact")
+HEADS = ("table", "exact", "concat", "argmax")
+OUTPUTS = ("digit", "sum", "difference")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -30,7 +31,11 @@ class Config:
         backbone: Name of the network from image to ten digit logits.
         width: Channels of the backbone's first stage.
         head: How sum and difference follow from digit and number: `"table"`
-            (learned) or `"exact"` (given).
+            (learned), `"exact"` (given), `"concat"` (one linear layer on
+            digit logits and number) or `"argmax"` (an MLP on the most likely
+            digit and the number, both one-hot).
+        supervise: The outputs whose labels are used in training, separated
+            by commas.
         precision: `"float32"` or `"bfloat16"` (computation in bfloat16,
             weights in float32).
         rotation: Largest random rotation of a training image, in radians.
@@ -63,6 +68,7 @@ class Config:
     backbone: str = "residual"
     width: int = 32
     head: str = "table"
+    supervise: str = ",".join(OUTPUTS)
     precision: str = "float32"
     rotation: float = 0.18
     scale: float = 0.10
@@ -95,6 +101,19 @@ class Config:
                 raise InputError(
                     f"`{name}` must be {words}. Received: {name}={value!r}"
                 )
+
+        names = self.supervise.split(",")
+        if len(set(names)) < len(names) or not set(names) <= set(OUTPUTS):
+            raise InputError(
+                f"`supervise` must name some of {','.join(OUTPUTS)}. "
+                f"Received: supervise={self.supervise!r}"
+            )
+        if "digit" not in names and self.head != "exact":
+            raise InputError(
+                "Without labels of the digit only the head 'exact' says what "
+                "the digit is. "
+                f"Received: supervise={self.supervise!r}, head={self.head!r}"
+            )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

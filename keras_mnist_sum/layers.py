@@ -87,3 +87,24 @@ class ConditionalTable(keras.layers.Layer):
             "truth": self.truth,
             "logit_scale": self.logit_scale,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class OneHotArgmax(keras.layers.Layer):
+    """The most likely class, one-hot; no gradient passes.
+
+    Input: float tensor of shape `(batch, classes)`, scores.
+    Output: the same shape and dtype, one 1 in each row.
+    """
+
+    def call(self, scores):
+        return ops.stop_gradient(
+            ops.one_hot(
+                ops.argmax(scores, axis=-1),
+                scores.shape[-1],
+                dtype=scores.dtype,
+            )
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

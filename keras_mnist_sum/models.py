@@ -15,6 +15,7 @@ from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.layers import OneHotArgmax
 from keras_mnist_sum.layers import ScaleByMaximum
 
 INPUT_SHAPES = {
@@ -59,16 +60,12 @@ def build_model(config: Config | None = None) -> keras.Model:
     digit = keras.layers.Activation("softmax", name="digit", dtype="float32")(
         logits
     )
-    answers = {"digit": digit}
-    for name, output in task.outputs(config.difference).items():
-        if name != "digit":
-            truth = output.table.tolist() if config.head == "exact" else None
-            answers[name] = ConditionalTable(
-                output.num_classes, truth, name=name, dtype="float32"
-            )([digit, number])
+    outputs = task.outputs(config.difference)
+    del outputs["digit"]
+    answers = _HEADS[config.head](logits, digit, number, outputs)
     return keras.Model(
         {"image": image, "number": number},
-        answers,
+        {"digit": digit, **answers},
         name=f"{config.backbone}_{config.head}",
     )
 
@@ -117,7 +114,84 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     return layers.Dense(task.NUM_DIGITS, name="logits")(x)
 
 
+def table_head(logits, digit, number, outputs):
+    """P(class | digit, number) for each output, learned (`layers.py`)."""
+    del logits
+    return {
+        name: ConditionalTable(output.num_classes, name=name, dtype="float32")(
+            [digit, number]
+        )
+        for name, output in outputs.items()
+    }
+
+
+def exact_head(logits, digit, number, outputs):
+    """As `table_head`, with the tables given: no weights."""
+    del logits
+    return {
+        name: ConditionalTable(
+            output.num_classes,
+            output.table.tolist(),
+            name=name,
+            dtype="float32",
+        )([digit, number])
+        for name, output in outputs.items()
+    }
+
+
+def concat_head(logits, digit, number, outputs):
+    """One linear layer, without bias, on logits and number side by side.
+
+    Its score of a class is a function of the digit plus a function of the
+    number: too little for a sum, which depends on both together.
+    """
+    del digit
+    features = keras.layers.Concatenate(dtype="float32")([logits, number])
+    return {
+        name: keras.layers.Dense(
+            output.num_classes,
+            activation="softmax",
+            use_bias=False,
+            name=name,
+            dtype="float32",
+        )(features)
+        for name, output in outputs.items()
+    }
+
+
+def argmax_head(logits, digit, number, outputs):
+    """An MLP on the most likely digit and the number, both one-hot.
+
+    No gradient of the sum or the difference reaches the image.
+    """
+    del digit
+    features = keras.layers.Concatenate(dtype="float32")(
+        [OneHotArgmax(dtype="float32")(logits), number]
+    )
+    for units in (64, 128, 256, 64, 38):
+        features = keras.layers.Dense(units, dtype="float32")(features)
+        features = keras.layers.BatchNormalization(
+            momentum=0.9, dtype="float32"
+        )(features)
+        features = keras.layers.ReLU(dtype="float32")(features)
+    return {
+        name: keras.layers.Dense(
+            output.num_classes,
+            activation="softmax",
+            name=name,
+            dtype="float32",
+        )(features)
+        for name, output in outputs.items()
+    }
+
+
 _BACKBONES = {"residual": residual}
+_HEADS = {
+    "table": table_head,
+    "exact": exact_head,
+    "concat": concat_head,
+    "argmax": argmax_head,
+}
 
 
 def load_model(path: str | Path) -> keras.Model:

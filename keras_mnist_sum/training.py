@@ -176,11 +176,14 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
         var_list=[v for v in model.trainable_variables if v.name != "kernel"]
     )
     names = list(model.output)
+    supervised = config.supervise.split(",")
     model.compile(
         optimizer,
         loss={
             name: keras.losses.SparseCategoricalCrossentropy() for name in names
         },
+        # What is not supervised is measured, and teaches nothing.
+        loss_weights={name: float(name in supervised) for name in names},
         metrics={
             name: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
             for name in names

@@ -40,6 +40,21 @@ def test_wrong_value_is_refused_by_name(name, value):
         Config(**{name: value})
 
 
+@pytest.mark.parametrize(
+    "supervise", ["", "digits", "sum,sum", "digit,", "digit sum"]
+)
+def test_supervision_must_name_outputs(supervise):
+    with pytest.raises(InputError, match="`supervise` must name"):
+        Config(supervise=supervise)
+
+
+@pytest.mark.parametrize("head", ["table", "concat", "argmax"])
+def test_without_digit_labels_the_arithmetic_must_be_given(head):
+    with pytest.raises(InputError, match="only the head 'exact'"):
+        Config(supervise="sum", head=head)
+    Config(supervise="sum", head="exact")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"stepz": 1}', "{"])
 def test_text_that_is_no_config_is_refused(text):
     with pytest.raises(InputError, match="Received:"):

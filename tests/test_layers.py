@@ -4,6 +4,7 @@ import pytest
 
 from keras_mnist_sum import task
 from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.layers import OneHotArgmax
 from keras_mnist_sum.layers import ScaleByMaximum
 
 
@@ -52,3 +53,15 @@ def test_table_rows_are_distributions_whatever_the_weights():
     table = keras.ops.convert_to_numpy(layer.table())
     np.testing.assert_allclose(table.sum(axis=-1), 1.0, rtol=1e-5)
     assert table.min() >= 0
+
+
+def test_argmax_is_one_hot_and_passes_no_gradient():
+    import tensorflow as tf
+
+    scores = tf.constant([[0.1, 2.0, -1.0], [5.0, 2.0, 1.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        chosen = OneHotArgmax()(scores)
+        loss = tf.reduce_sum(chosen * [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(chosen, [[0, 1, 0], [1, 0, 0]])
+    assert tape.gradient(loss, scores) is None

@@ -267,3 +267,23 @@ def test_only_a_learned_table_counts_as_learned():
     }
     exact = models.build_model(Config(head="exact", **TINY))
     assert models.learned_tables(exact) == {}
+
+
+@pytest.mark.parametrize("supervise", ["difference", "digit,sum"])
+def test_labels_that_are_not_supervised_teach_nothing(digits, supervise):
+    """Another label in their place leaves the loss as it was."""
+    config = Config(head="exact", supervise=supervise, **TINY)
+    model = training.compile_model(models.build_model(config), config)
+    dataset = pipeline.validation_dataset(*digits, config)
+    inputs, targets = next(dataset.as_numpy_iterator())
+    losses = {}
+    for changed in (None, "digit", "sum", "difference"):
+        labels = {
+            name: (label + 1) % 10 if name == changed else label
+            for name, label in targets.items()
+        }
+        report = model.evaluate(inputs, labels, verbose=0, return_dict=True)
+        losses[changed] = report["loss"]
+    for name in ("digit", "sum", "difference"):
+        used = name in supervise.split(",")
+        assert (losses[name] != losses[None]) == used
