@@ -18,7 +18,7 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
     default = presets.PRESETS[presets.DEFAULT].config
     parser = cli.ArgumentParser(
         description="Trains a model on MNIST digits and sampled numbers, "
-        "scores it once on every test pair, and writes a run directory.",
+        "scores it once on every\ntest pair, and writes a run directory.",
         epilog="presets:\n"
         + "\n".join(
             f"  {name:<12}{preset.description}\n{'':14}{preset.expected}"

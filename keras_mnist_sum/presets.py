@@ -26,9 +26,8 @@ DEFAULT = "residual"
 PRESETS = {
     "residual": Preset(
         Config(),
-        "residual network with learned arithmetic tables",
-        "all three right on 99.62 ± 0.03 % of the 100,000 test pairs (n = 3) "
-        "after 124 s on two cores; 301 k parameters",
+        "residual network, learned arithmetic tables, 301 k parameters",
+        "99.62 ± 0.03 % all three right (n = 3) in 124 s on two cores",
     ),
 }
 
