@@ -114,29 +114,23 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     return layers.Dense(task.NUM_DIGITS, name="logits")(x)
 
 
-def table_head(logits, digit, number, outputs):
+def table_head(logits, digit, number, outputs, given=False):
     """P(class | digit, number) for each output, learned (`layers.py`)."""
     del logits
     return {
-        name: ConditionalTable(output.num_classes, name=name, dtype="float32")(
-            [digit, number]
-        )
+        name: ConditionalTable(
+            output.num_classes,
+            output.table.tolist() if given else None,
+            name=name,
+            dtype="float32",
+        )([digit, number])
         for name, output in outputs.items()
     }
 
 
 def exact_head(logits, digit, number, outputs):
     """As `table_head`, with the tables given: no weights."""
-    del logits
-    return {
-        name: ConditionalTable(
-            output.num_classes,
-            output.table.tolist(),
-            name=name,
-            dtype="float32",
-        )([digit, number])
-        for name, output in outputs.items()
-    }
+    return table_head(logits, digit, number, outputs, given=True)
 
 
 def concat_head(logits, digit, number, outputs):

@@ -175,9 +175,9 @@ def _from_tfds(data_dir: str | None, test_only: bool) -> Mnist:
         builder = downloader
     try:
         arrays = _read_tfds(tfds, builder, test_only)
+    except InputError:
+        raise
     except Exception as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             f"Cannot read the MNIST prepared in {str(builder.data_dir)!r}: "
             "remove that folder to have it prepared again. "
