@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_mnist_sum import cli
 from keras_mnist_sum import presets
 from keras_mnist_sum import runs
+from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import PRECISIONS
 from keras_mnist_sum.config import Config
@@ -21,7 +22,8 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
         "scores it once on every\ntest pair, and writes a run directory.",
         epilog="presets:\n"
         + "\n".join(
-            f"  {name:<12}{preset.description}\n{'':14}{preset.expected}"
+            f"  {name}\n      {preset.description}\n"
+            f"      {preset.expected or 'not measured yet'}"
             for name, preset in presets.PRESETS.items()
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -97,15 +99,22 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
         "--head",
         metavar="|".join(HEADS),
         help="how sum and difference follow from digit and number: a learned "
-        "probability table, the exact one, one linear layer (concat), or an "
-        "MLP on the most likely digit (argmax) (default: the preset's; "
-        f"{default.head})",
+        "probability table, the exact one, one linear layer (concat), an MLP "
+        "on the most likely digit (argmax), or an MLP to values instead of "
+        f"probabilities (regression) (default: the preset's; {default.head})",
     )
     add(
         "--supervise",
         metavar="NAMES",
         help="outputs whose labels are used in training, separated by commas "
         f"(default: {default.supervise})",
+    )
+    add(
+        "--digit-loss",
+        metavar="|".join(DIGIT_LOSSES),
+        help="loss of the digit; the second leaves out the logarithm, by "
+        "mistake, in the design behind baseline_regression (default: the "
+        f"preset's; {default.digit_loss})",
     )
     values = vars(parser.parse_args(arguments))
     preset, run_dir = values.pop("preset"), values.pop("run_dir")

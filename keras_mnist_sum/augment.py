@@ -58,3 +58,48 @@ def random_affine(
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
+
+
+def random_elastic(
+    images: tf.Tensor, seed: tf.Tensor, *, displacement: float
+) -> tf.Tensor:
+    """Bends each image by a smooth field of displacements of its own.
+
+    A grid of 5x5 points is shifted by normal draws; between them the field is
+    bicubic. Each pixel is then read, bilinearly, where the field points to,
+    at the border of the image where that lies outside. Elastic distortions
+    are those of Simard et al. (2003), who smooth a field of full size instead.
+
+    Args:
+        images: float32 tensor of shape `(batch, height, width, channels)`.
+        seed: Integer tensor of shape `(2,)`. Equal seeds give equal fields.
+        displacement: Standard deviation of the points' shifts along each
+            axis, in pixels.
+
+    Returns:
+        A tensor of the shape and dtype of `images`.
+    """
+    batch, height, width, channels = tf.unstack(tf.shape(images))
+    field = displacement * tf.random.stateless_normal((batch, 5, 5, 2), seed)
+    field = tf.image.resize(field, (height, width), method="bicubic")
+    rows, columns = tf.meshgrid(
+        tf.range(tf.cast(height, tf.float32)),
+        tf.range(tf.cast(width, tf.float32)),
+        indexing="ij",
+    )
+    y = tf.clip_by_value(rows + field[..., 0], 0.0, tf.reduce_max(rows))
+    x = tf.clip_by_value(columns + field[..., 1], 0.0, tf.reduce_max(columns))
+    top = tf.minimum(tf.cast(y, tf.int32), height - 2)
+    left = tf.minimum(tf.cast(x, tf.int32), width - 2)
+    down = (y - tf.cast(top, tf.float32))[..., tf.newaxis]
+    right = (x - tf.cast(left, tf.float32))[..., tf.newaxis]
+
+    pixels = tf.reshape(images, (batch, height * width, channels))
+    corner = top * width + left  # (batch, height, width)
+
+    def neighbour(offset: tf.Tensor) -> tf.Tensor:
+        return tf.gather(pixels, corner + offset, batch_dims=1)
+
+    upper = neighbour(0) * (1 - right) + neighbour(1) * right
+    lower = neighbour(width) * (1 - right) + neighbour(width + 1) * right
+    return upper * (1 - down) + lower * down

@@ -8,8 +8,10 @@ from typing import Any
 
 from keras_mnist_sum.errors import InputError
 
-BACKBONES = ("residual",)
-HEADS = ("table", "exact", "concat", "argmax")
+BACKBONES = ("residual", "small", "plain", "plain_doubling", "dropout")
+HEADS = ("table", "exact", "concat", "argmax", "regression")
+DIGIT_LOSSES = ("cross_entropy", "negative_probability")
+OPTIMIZERS = ("adamw", "sgd", "adadelta")
 OUTPUTS = ("digit", "sum", "difference")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -32,28 +34,35 @@ class Config:
         width: Channels of the backbone's first stage.
         head: How sum and difference follow from digit and number: `"table"`
             (learned), `"exact"` (given), `"concat"` (one linear layer on
-            digit logits and number) or `"argmax"` (an MLP on the most likely
-            digit and the number, both one-hot).
+            digit logits and number), `"argmax"` (an MLP on the most likely
+            digit and the number, both one-hot) or `"regression"` (an MLP on
+            digit logits and number, to values instead of probabilities).
         supervise: The outputs whose labels are used in training, separated
             by commas.
+        digit_loss: `"cross_entropy"`, or `"negative_probability"`: the mean
+            of -P(true digit), without the logarithm. Sum and difference are
+            trained by cross-entropy, by squared error as a regression.
         precision: `"float32"` or `"bfloat16"` (computation in bfloat16,
             weights in float32).
         rotation: Largest random rotation of a training image, in radians.
         scale: Largest random relative change of width and of height.
         shear: Largest random horizontal shear, as a tangent.
         shift: Largest random shift along each axis, in pixels.
+        elastic: Standard deviation of the random shifts of a 5x5 grid of
+            points, in pixels, that bend a training image.
         warp_fade_fraction: Share of the steps, the last ones, over which the
-            four ranges above fall to 0, so that a run ends on images as they
+            five ranges above fall to 0, so that a run ends on images as they
             are.
         steps: Optimizer steps of the whole run.
         batch_size: Examples in a global batch, whatever the number of devices.
+        optimizer: `"adamw"`, `"sgd"` with momentum, or `"adadelta"`.
         learning_rate: Peak learning rate.
         warmup_fraction: Share of the steps with a linearly rising rate.
         final_rate_fraction: Learning rate of the last step, as a share of the
             peak; the way down is a cosine.
-        beta_1: AdamW's decay rate of the first moment.
-        beta_2: AdamW's decay rate of the second moment.
-        weight_decay: AdamW's decoupled decay, on kernels only.
+        beta_1: Decay rate of AdamW's first moment; SGD's momentum.
+        beta_2: Decay rate of AdamW's second moment; Adadelta's rho.
+        weight_decay: Decoupled weight decay, on kernels only.
         seed: Decides the initial weights and every random draw.
 
     Raises:
@@ -69,14 +78,17 @@ class Config:
     width: int = 32
     head: str = "table"
     supervise: str = ",".join(OUTPUTS)
+    digit_loss: str = "cross_entropy"
     precision: str = "float32"
     rotation: float = 0.18
     scale: float = 0.10
     shear: float = 0.15
     shift: float = 2.0
+    elastic: float = 0.0
     warp_fade_fraction: float = 0.6
     steps: int = 2000
     batch_size: int = 128
+    optimizer: str = "adamw"
     learning_rate: float = 3e-3
     warmup_fraction: float = 0.10
     final_rate_fraction: float = 0.001
@@ -114,6 +126,12 @@ class Config:
                 "the digit is. "
                 f"Received: supervise={self.supervise!r}, head={self.head!r}"
             )
+        if "digit" not in names and self.digit_loss != "cross_entropy":
+            raise InputError(
+                "A loss of the digit needs its labels. "
+                f"Received: supervise={self.supervise!r}, "
+                f"digit_loss={self.digit_loss!r}"
+            )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -144,6 +162,8 @@ _CHOICES = {
     "difference": ("absolute", "signed"),
     "backbone": BACKBONES,
     "head": HEADS,
+    "digit_loss": DIGIT_LOSSES,
+    "optimizer": OPTIMIZERS,
     "precision": PRECISIONS,
 }
 _RANGES: dict[str, tuple[float, float, str]] = {
@@ -153,6 +173,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "scale": (0, 0.9, "from 0 to 0.9"),
     "shear": (0, 1, "from 0 to 1"),
     "shift": (0, 28, "from 0 to 28 pixels"),
+    "elastic": (0, 28, "from 0 to 28 pixels"),
     "warp_fade_fraction": (0, 1, "from 0 to 1"),
     "steps": (1, 10**9, "a positive number of steps"),
     "batch_size": (1, 10**6, "a positive number of examples"),

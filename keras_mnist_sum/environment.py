@@ -33,7 +33,7 @@ def device() -> str:
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus:
         return f"{gpus} GPU{'s' if gpus > 1 else ''}"
-    return f"CPU ({cores()} cores)"
+    return f"CPU ({cores()} core{'s' if cores() > 1 else ''})"
 
 
 def cores() -> int:

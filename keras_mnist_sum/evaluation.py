@@ -15,8 +15,8 @@ from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.sources import check_examples
 
 # What evaluation asks of a model: from float32 images `(batch, 28, 28, 1)` in
-# 0-1 to probabilities of each output with each number 0-9,
-# `(batch, 10, classes)`.
+# 0-1 to predictions of each output with each number 0-9, `(batch, 10, classes)`
+# of probabilities or `(batch, 10, 1)` of values.
 Answerer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
@@ -31,6 +31,11 @@ class Evaluation:
         all_correct: Pairs with all answers right.
         contradictory: Pairs whose answers cannot all be true: the sum or the
             difference is not that of the answered digit and the number.
+        calibration_error: Expected calibration error, 0-1, of each output
+            that is a distribution: how far its confidence is from its
+            accuracy, averaged over pairs (Guo et al., 2017,
+            https://arxiv.org/abs/1706.04599, with 15 bins of equal width).
+        mean_absolute_error: Of each output that is a value.
     """
 
     images: int
@@ -38,6 +43,8 @@ class Evaluation:
     correct: dict[str, int]
     all_correct: int
     contradictory: int
+    calibration_error: dict[str, float]
+    mean_absolute_error: dict[str, float]
 
     def accuracy(self) -> dict[str, float]:
         """Share of right answers, 0-1, of each output and of `all`."""
@@ -50,17 +57,27 @@ class Evaluation:
 
     def table(self) -> str:
         """A table for a person."""
-        rows = [*self.correct.items(), ("all three", self.all_correct)]
+        errors = {
+            **{
+                name: f"   calibration error {100 * error:.2f} %"
+                for name, error in self.calibration_error.items()
+            },
+            **{
+                name: f"   mean absolute error {error:.3f}"
+                for name, error in self.mean_absolute_error.items()
+            },
+        }
+        rows = {
+            **self.correct,
+            "all three": self.all_correct,
+            "contradictory": self.contradictory,
+        }
         lines = [f"{'output':<14}{'right':>10}{'of':>10}{'accuracy':>11}"]
         lines += [
             f"{name:<14}{count:>10,}{self.pairs:>10,}"
-            f"{100 * count / self.pairs:>9.2f} %"
-            for name, count in rows
+            f"{100 * count / self.pairs:>9.2f} %{errors.get(name, '')}"
+            for name, count in rows.items()
         ]
-        lines.append(
-            f"{'contradictory':<14}{self.contradictory:>10,}{self.pairs:>10,}"
-            f"{100 * self.contradictory / self.pairs:>9.2f} %"
-        )
         return "\n".join(lines)
 
 
@@ -91,21 +108,31 @@ def evaluate(
     outputs = task.outputs(difference)
     number = np.arange(task.NUM_DIGITS)
     correct = dict.fromkeys(outputs, 0)
+    calibration: dict[str, _Calibration] = {}
+    errors: dict[str, float] = {}
     all_correct = contradictory = 0
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size, ..., np.newaxis]
         digit = labels[start : start + batch_size, np.newaxis]
-        probabilities = answerer(batch / np.float32(255))
+        predictions = answerer(batch / np.float32(255))
         answers = {
-            name: np.argmax(probabilities[name], axis=-1) for name in outputs
+            name: output.answers(predictions[name])
+            for name, output in outputs.items()
         }  # (batch, 10) each
         right, implied = [], []
         for name, output in outputs.items():
-            right.append(answers[name] == output.table[digit, number])
+            right.append(answers[name] == output.truth[digit, number])
             implied.append(
-                answers[name] == output.table[answers["digit"], number]
+                answers[name] == output.truth[answers["digit"], number]
             )
             correct[name] += int(right[-1].sum())
+            if predictions[name].shape[-1] > 1:
+                bins = calibration.setdefault(name, _Calibration())
+                bins.add(predictions[name].max(axis=-1), right[-1])
+            else:
+                value = predictions[name][..., 0].astype("float64")
+                error = np.abs(value - output.truth[digit, number]).sum()
+                errors[name] = errors.get(name, 0.0) + float(error)
         all_correct += int(np.all(right, axis=0).sum())
         contradictory += int((~np.all(implied, axis=0)).sum())
     return Evaluation(
@@ -114,7 +141,34 @@ def evaluate(
         correct=correct,
         all_correct=all_correct,
         contradictory=contradictory,
+        calibration_error={
+            name: bins.error() for name, bins in calibration.items()
+        },
+        mean_absolute_error={
+            name: error / (len(images) * task.NUM_DIGITS)
+            for name, error in errors.items()
+        },
     )
+
+
+class _Calibration:
+    """Sums confidence and right answers in bins of confidence."""
+
+    def __init__(self, bins: int = 15):
+        self.confidence, self.right = np.zeros(bins), np.zeros(bins)
+        self.count = 0
+
+    def add(self, confidence: np.ndarray, right: np.ndarray) -> None:
+        bins = len(self.right)
+        confidence = np.ravel(confidence).astype("float64")
+        place = np.clip((confidence * bins).astype(int), 0, bins - 1)
+        self.confidence += np.bincount(place, confidence, bins)
+        self.right += np.bincount(place, np.ravel(right), bins)
+        self.count += len(place)
+
+    def error(self) -> float:
+        gaps = np.abs(self.confidence - self.right)
+        return float(gaps.sum() / self.count)
 
 
 def answerer_of_pairs(

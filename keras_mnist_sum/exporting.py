@@ -38,7 +38,9 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
 
 def load_saved_model(
     path: str | Path,
-) -> tuple[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], str]:
+) -> tuple[
+    Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], tuple[str, ...]
+]:
     """Loads a SavedModel and checks that it keeps the model's contract.
 
     Args:
@@ -46,9 +48,9 @@ def load_saved_model(
             versions, of which the highest is taken.
 
     Returns:
-        `(predict, difference)`: a function from `image` and `number` to the
-        outputs by name, through the signature `serving_default`, and which
-        difference it computes.
+        `(predict, differences)`: a function from `image` and `number` to the
+        outputs by name, through the signature `serving_default`, and the
+        differences that it may compute (`models.check_contract`).
 
     Raises:
         InputError: If it is damaged, or another kind of model.
@@ -66,7 +68,7 @@ def load_saved_model(
             f"serving_default. Received: {str(path)!r} "
             f"({type(error).__name__})"
         ) from error
-    difference = check_contract(_specs(inputs), _specs(outputs), str(path))
+    differences = check_contract(_specs(inputs), _specs(outputs), str(path))
 
     def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         # `loaded` stays referenced: the signature does not own its weights.
@@ -74,7 +76,7 @@ def load_saved_model(
         answers = loaded.signatures["serving_default"](**named)
         return {name: tensor.numpy() for name, tensor in answers.items()}
 
-    return predict, difference
+    return predict, differences
 
 
 def _specs(tensors: dict) -> dict:

@@ -108,3 +108,38 @@ class OneHotArgmax(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class ExpectedNumber(keras.layers.Layer):
+    """The mean of a distribution over 0-9: of a one-hot, the number itself.
+
+    Input: float tensor of shape `(batch, 10)`.
+    Output: float tensor of shape `(batch, 1)`.
+    """
+
+    def call(self, distribution):
+        numbers = ops.arange(task.NUM_DIGITS, dtype=distribution.dtype)
+        return ops.sum(distribution * numbers, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
+
+def pytorch_initializers(fan_in):
+    """Initial weights as PyTorch's linear and convolution layers draw them.
+
+    Kernel and bias are uniform in +-1/sqrt(fan_in):
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
+
+    Args:
+        fan_in: Number of inputs of one unit.
+
+    Returns:
+        Keyword arguments of a Keras layer.
+    """
+    limit = fan_in**-0.5
+    return {
+        name: keras.initializers.RandomUniform(-limit, limit)
+        for name in ("kernel_initializer", "bias_initializer")
+    }

@@ -1,4 +1,4 @@
-"""The model: backbones, heads, and the contract that every model keeps.
+"""The model: a backbone and a head, and the contract that every one keeps.
 
 `keras.ops` only: the same model builds on any Keras backend.
 """
@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from keras_mnist_sum import task
+from keras_mnist_sum.backbones import BACKBONES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.heads import HEADS
 from keras_mnist_sum.layers import ConditionalTable
-from keras_mnist_sum.layers import OneHotArgmax
-from keras_mnist_sum.layers import ScaleByMaximum
 
 INPUT_SHAPES = {
     "image": (task.IMAGE_SIZE, task.IMAGE_SIZE, 1),
@@ -33,7 +33,9 @@ def build_model(config: Config | None = None) -> keras.Model:
 
     Outputs: a dict of float32 probabilities: `digit` `(batch, 10)`, `sum`
     `(batch, 19)` and `difference` `(batch, 10)`, or `(batch, 19)` if signed.
-    Class `c` of an output stands for `task.outputs(...)[name].values[c]`.
+    Class `c` of an output stands for `task.outputs(...)[name].values[c]`. With
+    the head `regression`, `sum` and `difference` are values, `(batch, 1)`;
+    `task.Output.answers` reads both kinds.
 
     Args:
         config: The model's part of it is used: `backbone`, `width`, `head`,
@@ -56,136 +58,18 @@ def build_model(config: Config | None = None) -> keras.Model:
     image = keras.Input(INPUT_SHAPES["image"], name="image", dtype="float32")
     number = keras.Input(INPUT_SHAPES["number"], name="number", dtype="float32")
     with _dtype_policy(config.precision):
-        logits = _BACKBONES[config.backbone](image, config.width)
+        logits = BACKBONES[config.backbone](image, config.width)
     digit = keras.layers.Activation("softmax", name="digit", dtype="float32")(
         logits
     )
     outputs = task.outputs(config.difference)
     del outputs["digit"]
-    answers = _HEADS[config.head](logits, digit, number, outputs)
+    answers = HEADS[config.head](logits, digit, number, outputs)
     return keras.Model(
         {"image": image, "number": number},
         {"digit": digit, **answers},
         name=f"{config.backbone}_{config.head}",
     )
-
-
-def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Three stages of residual blocks, from image to logits.
-
-    Pooling comes early and channels double as each side halves: 12x12, 6x6,
-    3x3 pixels. A border of 2 pixels, which MNIST leaves blank, is cropped.
-    Normalization stands between the stages alone: within them it would cost
-    a sixth of the training time.
-
-    Args:
-        image: float tensor of shape `(batch, 28, 28, 1)`.
-        width: Channels of the first stage.
-
-    Returns:
-        Digit logits of shape `(batch, 10)`.
-    """
-    layers = keras.layers
-
-    def convolution(x, filters, size=3, activation=None):
-        return layers.Conv2D(
-            filters, size, padding="same", activation=activation
-        )(x)
-
-    def normalize(x):
-        # Forgets in 10 steps, so that a short run's statistics are its own.
-        return layers.BatchNormalization(momentum=0.9)(x)
-
-    def block(x):
-        return layers.Add()([x, convolution(x, x.shape[-1], 3, "relu")])
-
-    def halve(x):
-        x = normalize(x)
-        return layers.MaxPooling2D()(convolution(x, 2 * x.shape[-1]))
-
-    x = ScaleByMaximum()(image)
-    x = layers.Cropping2D(2)(x)  # (batch, 24, 24, 1)
-    x = layers.MaxPooling2D()(convolution(x, width, 5, "relu"))
-    x = block(block(x))  # (batch, 12, 12, width)
-    x = block(halve(x))  # (batch, 6, 6, 2 * width)
-    x = block(halve(x))  # (batch, 3, 3, 4 * width)
-    x = normalize(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    return layers.Dense(task.NUM_DIGITS, name="logits")(x)
-
-
-def table_head(logits, digit, number, outputs, given=False):
-    """P(class | digit, number) for each output, learned (`layers.py`)."""
-    del logits
-    return {
-        name: ConditionalTable(
-            output.num_classes,
-            output.table.tolist() if given else None,
-            name=name,
-            dtype="float32",
-        )([digit, number])
-        for name, output in outputs.items()
-    }
-
-
-def exact_head(logits, digit, number, outputs):
-    """As `table_head`, with the tables given: no weights."""
-    return table_head(logits, digit, number, outputs, given=True)
-
-
-def concat_head(logits, digit, number, outputs):
-    """One linear layer, without bias, on logits and number side by side.
-
-    Its score of a class is a function of the digit plus a function of the
-    number: too little for a sum, which depends on both together.
-    """
-    del digit
-    features = keras.layers.Concatenate(dtype="float32")([logits, number])
-    return {
-        name: keras.layers.Dense(
-            output.num_classes,
-            activation="softmax",
-            use_bias=False,
-            name=name,
-            dtype="float32",
-        )(features)
-        for name, output in outputs.items()
-    }
-
-
-def argmax_head(logits, digit, number, outputs):
-    """An MLP on the most likely digit and the number, both one-hot.
-
-    No gradient of the sum or the difference reaches the image.
-    """
-    del digit
-    features = keras.layers.Concatenate(dtype="float32")(
-        [OneHotArgmax(dtype="float32")(logits), number]
-    )
-    for units in (64, 128, 256, 64, 38):
-        features = keras.layers.Dense(units, dtype="float32")(features)
-        features = keras.layers.BatchNormalization(
-            momentum=0.9, dtype="float32"
-        )(features)
-        features = keras.layers.ReLU(dtype="float32")(features)
-    return {
-        name: keras.layers.Dense(
-            output.num_classes,
-            activation="softmax",
-            name=name,
-            dtype="float32",
-        )(features)
-        for name, output in outputs.items()
-    }
-
-
-_BACKBONES = {"residual": residual}
-_HEADS = {
-    "table": table_head,
-    "exact": exact_head,
-    "concat": concat_head,
-    "argmax": argmax_head,
-}
 
 
 def load_model(path: str | Path) -> keras.Model:
@@ -211,16 +95,14 @@ def load_model(path: str | Path) -> keras.Model:
             "Cannot read this as a Keras model. "
             f"Received: {str(path)!r} ({type(error).__name__})"
         ) from error
-    difference_of(model, str(path))
+    differences_of(model, str(path))
     return model
 
 
-def difference_of(model: keras.Model, where: str = "this model") -> str:
-    """Returns which difference `model` computes, `"absolute"` or `"signed"`.
-
-    Raises:
-        InputError: If its inputs and outputs are not those of `build_model`.
-    """
+def differences_of(
+    model: keras.Model, where: str = "this model"
+) -> tuple[str, ...]:
+    """Which differences `model` may compute, as `check_contract` says."""
 
     def specs(tensors: object) -> dict:
         named = tensors if isinstance(tensors, dict) else {}
@@ -230,7 +112,7 @@ def difference_of(model: keras.Model, where: str = "this model") -> str:
     return check_contract(inputs, specs(getattr(model, "output", None)), where)
 
 
-def check_contract(inputs: dict, outputs: dict, where: str) -> str:
+def check_contract(inputs: dict, outputs: dict, where: str) -> tuple[str, ...]:
     """Checks names, shapes and types of a model's inputs and outputs.
 
     Args:
@@ -240,7 +122,8 @@ def check_contract(inputs: dict, outputs: dict, where: str) -> str:
         where: What the model was read from, for the message.
 
     Returns:
-        Which difference the model computes, `"absolute"` or `"signed"`.
+        The differences that the model may compute: `("absolute",)`,
+        `("signed",)`, or both if it gives a value, which fits either.
 
     Raises:
         InputError: If they are not those of `build_model`.
@@ -249,17 +132,26 @@ def check_contract(inputs: dict, outputs: dict, where: str) -> str:
         name: ((None, *shape), "float32")
         for name, shape in INPUT_SHAPES.items()
     }
+    fitting = []
     for difference in task.DIFFERENCES:
-        expected_outputs = {
-            name: ((None, output.num_classes), "float32")
+        sizes = {
+            name: output.num_classes
             for name, output in task.outputs(difference).items()
         }
-        if inputs == expected_inputs and outputs == expected_outputs:
-            return difference
+        for accepted in (sizes, {**sizes, "sum": 1, "difference": 1}):
+            expected_outputs = {
+                name: ((None, size), "float32")
+                for name, size in accepted.items()
+            }
+            if inputs == expected_inputs and outputs == expected_outputs:
+                fitting.append(difference)
+    if fitting:
+        return tuple(fitting)
     raise InputError(
         "A model must take image (batch, 28, 28, 1) and number (batch, 10) "
         "and give digit (batch, 10), sum (batch, 19) and difference (batch, "
-        "10 or 19), all float32, for any batch. "
+        "10 or 19), the last two (batch, 1) if it is a regression, all "
+        "float32, for any batch. "
         f"Received: {where} with inputs {inputs} and outputs {outputs}"
     )
 

@@ -17,7 +17,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.sources import check_examples
 
 # One stream of random draws each: two streams never share a seed.
-_SHUFFLE, _WARP, _NUMBER, _VALIDATION_NUMBER = range(4)
+_SHUFFLE, _WARP, _NUMBER, _VALIDATION_NUMBER, _ELASTIC = range(5)
 
 
 def training_dataset(
@@ -35,15 +35,16 @@ def training_dataset(
     Args:
         images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
         labels: Integer array of shape `(examples,)`, values 0-9.
-        config: Its `seed`, `batch_size`, `steps`, `difference` and ranges of
-            augmentation are used.
+        config: Its `seed`, `batch_size`, `steps`, `difference`, `head` and
+            ranges of augmentation are used.
         start_step: The first batch to yield.
 
     Returns:
         A dataset of `(inputs, targets)`: `inputs` holds `image`, float32
         `(batch, 28, 28, 1)` in 0-1, and `number`, float32 one-hot
         `(batch, 10)`; `targets` holds `digit`, `sum` and `difference`, int64
-        classes `(batch,)`.
+        classes `(batch,)`, but float32 values `(batch, 1)` of `sum` and
+        `difference` for the head `regression`.
 
     Raises:
         InputError: If the arrays do not fit this description, hold fewer
@@ -61,6 +62,7 @@ def training_dataset(
         )
     all_images = tf.constant(images[..., np.newaxis])
     all_labels = tf.constant(labels, tf.int64)
+    affine = any((config.rotation, config.scale, config.shear, config.shift))
 
     def image_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = _epoch_shuffle(
@@ -68,14 +70,21 @@ def training_dataset(
         )
         batch = tf.cast(tf.gather(all_images, index), tf.float32) / 255.0
         strength = _warp_strength(step, config)
-        batch = augment.random_affine(
-            batch,
-            _seed(config.seed, _WARP, step),
-            rotation=strength * config.rotation,
-            scale=strength * config.scale,
-            shear=strength * config.shear,
-            shift=strength * config.shift,
-        )
+        if affine:
+            batch = augment.random_affine(
+                batch,
+                _seed(config.seed, _WARP, step),
+                rotation=strength * config.rotation,
+                scale=strength * config.scale,
+                shear=strength * config.shear,
+                shift=strength * config.shift,
+            )
+        if config.elastic:
+            batch = augment.random_elastic(
+                batch,
+                _seed(config.seed, _ELASTIC, step),
+                displacement=strength * config.elastic,
+            )
         return batch, tf.gather(all_labels, index)
 
     def number_batch(step: tf.Tensor) -> tf.Tensor:
@@ -99,7 +108,7 @@ def validation_dataset(
     Args:
         images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
         labels: Integer array of shape `(examples,)`, values 0-9.
-        config: Its `seed` and `difference` are used.
+        config: Its `seed`, `difference` and `head` are used.
 
     Returns:
         A dataset of `(inputs, targets)` as in `training_dataset`.
@@ -121,10 +130,12 @@ def validation_dataset(
 
 
 def _example(config: Config) -> Callable:
-    tables = {
-        name: output.table
-        for name, output in task.outputs(config.difference).items()
-    }
+    outputs = task.outputs(config.difference)
+    tables = {name: output.table for name, output in outputs.items()}
+    if config.head == "regression":
+        for name in ("sum", "difference"):
+            values = outputs[name].truth[..., np.newaxis]  # (10, 10, 1)
+            tables[name] = values.astype("float32")
 
     def example(mnist: tuple, number: tf.Tensor) -> tuple[dict, dict]:
         image, digit = mnist

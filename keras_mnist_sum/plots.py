@@ -48,17 +48,18 @@ def save_overview(
     # Spread over the set, with every number twice.
     chosen = np.linspace(0, len(images) - 1, 20).astype(int)
     numbers = np.arange(20) * 3 % task.NUM_DIGITS
-    probabilities = answerer(images[chosen, ..., np.newaxis] / np.float32(255))
+    predictions = answerer(images[chosen, ..., np.newaxis] / np.float32(255))
+    answers = {
+        name: output.answers(predictions[name])
+        for name, output in outputs.items()
+    }  # (20, 10) each
     for i, (index, number) in enumerate(zip(chosen, numbers)):
         axes = figure.add_subplot(grid[i // 5, i % 5])
         axes.imshow(images[index], cmap="gray_r")
         axes.set_axis_off()
-        answer = {
-            name: output.values[np.argmax(probabilities[name][i, number])]
-            for name, output in outputs.items()
-        }
+        answer = {name: answers[name][i, number] for name in outputs}
         right = all(
-            answer[name] == output.values[output.table[labels[index], number]]
+            answer[name] == output.truth[labels[index], number]
             for name, output in outputs.items()
         )
         bars = "|" if difference == "absolute" else ""
@@ -87,8 +88,7 @@ def save_overview(
 
 def _draw_table(axes: Axes, table: np.ndarray, output: task.Output) -> int:
     """Draws the most likely value of each (digit, number) cell."""
-    likely = table.argmax(axis=-1)  # (10, 10)
-    values = np.array(output.values)[likely]
+    values = output.answers(table)  # (10, 10)
     low, high = min(output.values), max(output.values)
     axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
     axes.set_xticks(range(10))
@@ -105,9 +105,9 @@ def _draw_table(axes: Axes, table: np.ndarray, output: task.Output) -> int:
             fontsize=8,
             color="white" if dark else "black",
         )
-        if likely[digit, number] != output.table[digit, number]:
+        if value != output.truth[digit, number]:
             corner = (number - 0.5, digit - 0.5)
             axes.add_patch(
                 Rectangle(corner, 1, 1, fill=False, ec=_WRONG, lw=2.5)
             )
-    return int((likely == output.table).sum())
+    return int((values == output.truth).sum())

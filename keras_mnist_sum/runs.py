@@ -24,20 +24,11 @@ def new_run_dir(name: str) -> Path:
     return ROOT / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def newest_run() -> Path:
-    """The run below `runs/` whose model was written last.
-
-    Raises:
-        InputError: If there is none.
-    """
+def newest_run() -> Path | None:
+    """The run below `runs/` whose model was written last, if there is any."""
     models = list(ROOT.glob(f"*/{MODEL}"))
-    if not models:
-        raise InputError(
-            "There is no trained run in runs/ yet: train one with "
-            "`python train.py`, or name a run directory, a .keras file or a "
-            f"SavedModel. Received: {ROOT.resolve()}"
-        )
-    return max(models, key=lambda path: path.stat().st_mtime).parent
+    newest = max(models, key=lambda path: path.stat().st_mtime, default=None)
+    return newest and newest.parent
 
 
 def check_new(run_dir: Path) -> None:

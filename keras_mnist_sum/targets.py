@@ -8,8 +8,10 @@ from keras_mnist_sum import exporting
 from keras_mnist_sum import runs
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.models import difference_of
+from keras_mnist_sum.models import differences_of
 from keras_mnist_sum.models import load_model
+from keras_mnist_sum.pretrained import PATH
+from keras_mnist_sum.pretrained import load_pretrained
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,21 @@ def open_target(path: Path | None = None) -> Target:
 
     Args:
         path: A run directory, a `.keras` file or a SavedModel directory;
-            `None` means the newest run in `runs/`.
+            `None` means the newest run in `runs/`, and the model that comes
+            with the package where there is no run.
 
     Raises:
         InputError: If it is none of these, or does not keep the contract of
             `build_model`.
     """
     path = path or runs.newest_run()
+    if path is None:
+        model = load_pretrained()
+        answerer = evaluation.answerer_of_model(model)
+        return _target(PATH, answerer, differences_of(model))
     if exporting.is_saved_model(path):
-        predict, difference = exporting.load_saved_model(path)
-        answerer = evaluation.answerer_of_pairs(predict)
-        return Target(path, answerer, difference, _config_near(path))
+        predict, differences = exporting.load_saved_model(path)
+        return _target(path, evaluation.answerer_of_pairs(predict), differences)
     if path.is_file():
         model_path = path
     elif (path / runs.MODEL).is_file():
@@ -62,7 +68,21 @@ def open_target(path: Path | None = None) -> Target:
         )
     model = load_model(model_path)
     answerer = evaluation.answerer_of_model(model)
-    return Target(path, answerer, difference_of(model), _config_near(path))
+    return _target(path, answerer, differences_of(model))
+
+
+def _target(
+    path: Path, answerer: evaluation.Answerer, differences: tuple[str, ...]
+) -> Target:
+    config = _config_near(path)
+    if len(differences) == 1:
+        return Target(path, answerer, differences[0], config)
+    if config:
+        return Target(path, answerer, config.difference, config)
+    raise InputError(
+        "A regression does not say whether its difference is signed: name "
+        f"the run directory that it is in. Received: {str(path)!r}"
+    )
 
 
 def _config_near(path: Path) -> Config | None:

@@ -15,6 +15,8 @@ NUM_DIGITS = 10
 IMAGE_SIZE = 28
 DIFFERENCES = ("absolute", "signed")
 
+_NOWHERE = 10**6  # an answer that is never right
+
 
 @dataclass(frozen=True)
 class Output:
@@ -34,6 +36,29 @@ class Output:
     @property
     def num_classes(self) -> int:
         return len(self.values)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """int64 array of shape `(10, 10)`: the true value of each pair."""
+        return np.array(self.values)[self.table]
+
+    def answers(self, predictions: np.ndarray) -> np.ndarray:
+        """The integers that a model's predictions of this output stand for.
+
+        Args:
+            predictions: Float array of shape `(..., num_classes)`, a score of
+                each class, or `(..., 1)`, a value.
+
+        Returns:
+            An int64 array of shape `(...)`: the value of the best class, or
+            the nearest integer. That one may lie outside of `values`; what is
+            no number, or beyond a million, becomes a million.
+        """
+        if predictions.shape[-1] > 1:
+            return np.array(self.values)[np.argmax(predictions, axis=-1)]
+        nearest = np.rint(predictions[..., 0].astype("float64"))
+        usable = np.abs(nearest) < _NOWHERE
+        return np.where(usable, nearest, _NOWHERE).astype("int64")
 
 
 def outputs(difference: str = "absolute") -> dict[str, Output]:

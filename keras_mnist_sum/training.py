@@ -16,6 +16,7 @@ from keras_mnist_sum import pipeline
 from keras_mnist_sum import plots
 from keras_mnist_sum import runs
 from keras_mnist_sum import task
+from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
@@ -80,7 +81,8 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         f"{cost['parameters']:,} parameters, "
         f"{cost['multiply_adds'] / 1e6:.1f} million multiply-adds per image\n"
         f"train  {config.steps:,} steps of {config.batch_size} "
-        f"({cost['epochs']:.1f} epochs) in {config.precision} on "
+        f"({cost['epochs']:.1f} epochs), {config.optimizer} in "
+        f"{config.precision} on "
         f"{environment.device()}\n"
         f"run    {run_dir}\n"
     )
@@ -142,54 +144,6 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         f"\n{mnist.description}",
     )
     return report
-
-
-def compile_model(model: keras.Model, config: Config) -> keras.Model:
-    """Compiles `model` with a loss and metrics for each output.
-
-    AdamW (Loshchilov and Hutter, 2019) with a linear warm-up, then a cosine
-    (https://arxiv.org/abs/1608.03983) down to the final rate. Only kernels
-    decay: neither biases and normalization, nor the arithmetic tables.
-
-    Args:
-        model: A model as `build_model` makes it.
-        config: Its optimization part is used.
-
-    Returns:
-        `model`.
-    """
-    warmup_steps = round(config.steps * config.warmup_fraction)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(config.steps - warmup_steps, 1),
-        alpha=config.final_rate_fraction,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup_steps,
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-    )
-    optimizer.exclude_from_weight_decay(
-        var_list=[v for v in model.trainable_variables if v.name != "kernel"]
-    )
-    names = list(model.output)
-    supervised = config.supervise.split(",")
-    model.compile(
-        optimizer,
-        loss={
-            name: keras.losses.SparseCategoricalCrossentropy() for name in names
-        },
-        # What is not supervised is measured, and teaches nothing.
-        loss_weights={name: float(name in supervised) for name in names},
-        metrics={
-            name: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-            for name in names
-        },
-    )
-    return model
 
 
 def _in_float32(model: keras.Model, config: Config) -> keras.Model:

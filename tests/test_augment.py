@@ -70,3 +70,56 @@ def test_scale_and_shear_change_what_they_name(name):
     else:
         np.testing.assert_allclose(mass, 1.0, atol=0.05)
         assert (top - bottom).min() < -2 and (top - bottom).max() > 2
+
+
+@pytest.fixture
+def ramps():
+    """100 images of two channels: each pixel's row, and its column."""
+    pixels = np.stack(np.indices((28, 28)), axis=-1).astype("float32")
+    return tf.constant(np.tile(pixels, (100, 1, 1, 1)))
+
+
+def test_no_displacement_bends_nothing(ramps):
+    bent = augment.random_elastic(ramps, [1, 2], displacement=0.0)
+    np.testing.assert_allclose(bent, ramps, atol=1e-5)
+
+
+def test_equal_seeds_bend_equally_and_each_image_in_its_own_way(ramps):
+    first = augment.random_elastic(ramps, [1, 2], displacement=1.0)
+    again = augment.random_elastic(ramps, [1, 2], displacement=1.0)
+    other = augment.random_elastic(ramps, [1, 3], displacement=1.0)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1
+    assert np.abs(first[0] - first[1]).max() > 1
+
+
+def test_displacement_is_as_large_as_asked_for_smooth_and_centred(ramps):
+    """On a ramp, what is read is the place it is read from."""
+    bent = augment.random_elastic(ramps, [1, 2], displacement=0.8)
+    inner = (slice(None), slice(5, -5), slice(5, -5))
+    moved = (bent - ramps).numpy()[inner]
+    assert abs(moved.mean()) < 0.1
+    assert 0.5 < moved.std() < 0.8  # between its points the field is weaker
+    assert abs(np.mean(moved[..., 0] * moved[..., 1])) < 0.05
+    assert np.diff(moved, axis=1).std() < 0.5 * moved.std()
+    assert -1e-4 <= bent.numpy().min() and bent.numpy().max() <= 27 + 1e-4
+
+
+def test_bent_image_is_read_bilinearly_where_its_field_points():
+    """Against a slow count, pixel by pixel."""
+    rng = np.random.default_rng(0)
+    noise = rng.random((2, 12, 9, 1)).astype("float32")
+    places = np.stack(np.indices((12, 9)), axis=-1).astype("float32")
+    images = np.concatenate([np.tile(places, (2, 1, 1, 1)), noise], axis=-1)
+    bent = augment.random_elastic(images, [3, 4], displacement=2.0).numpy()
+    for image, row, column in np.ndindex(2, 12, 9):
+        y, x, found = bent[image, row, column]
+        top, left = min(int(y), 10), min(int(x), 7)
+        expected = sum(
+            noise[image, top + i, left + j, 0]
+            * (1 - abs(y - top - i))
+            * (1 - abs(x - left - j))
+            for i in (0, 1)
+            for j in (0, 1)
+        )
+        assert found == pytest.approx(expected, abs=1e-4)

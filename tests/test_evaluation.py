@@ -67,6 +67,68 @@ def test_wrong_but_consistent_answers_are_no_contradiction(digits):
     assert scored.contradictory == 0
 
 
+def test_calibration_error_is_that_of_a_plain_count(digits):
+    """15 bins of confidence, each pair in one, weighted by its pairs."""
+    rng = np.random.default_rng(0)
+    images, labels = digits
+    probabilities = {
+        name: rng.dirichlet(np.full(output.num_classes, 0.1), (50, 10))
+        for name, output in task.outputs().items()
+    }
+    scored = evaluation.evaluate(
+        lambda batch: probabilities, images, labels, batch_size=50
+    )
+    for name, output in task.outputs().items():
+        bins = [[] for _ in range(15)]
+        for image in range(50):
+            for number in range(10):
+                row = list(probabilities[name][image, number])
+                confidence = max(row)
+                right = (
+                    row.index(confidence) == output.table[labels[image], number]
+                )
+                for i, members in enumerate(bins):
+                    if i / 15 <= confidence < (i + 1) / 15:
+                        members.append((confidence, right))
+        expected = sum(
+            abs(sum(c for c, _ in members) - sum(r for _, r in members)) / 500
+            for members in bins
+        )
+        assert sum(map(len, bins)) == 500 and expected > 0.05
+        assert scored.calibration_error[name] == pytest.approx(expected)
+
+
+def test_sure_and_right_answers_are_calibrated(digits):
+    scored = evaluation.evaluate(answering(digits), *digits)
+    assert set(scored.calibration_error.values()) == {0.0}
+    assert scored.mean_absolute_error == {}
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+def test_values_are_rounded_and_their_mean_error_told(digits, difference):
+    """Off by 0.25 everywhere is right; off by 3.5 for one number is not."""
+    images, labels = digits
+    right = answering(digits, difference=difference)
+    outputs = task.outputs(difference)
+
+    def answer(batch):
+        answers = dict(right(batch))
+        for name in ("sum", "difference"):
+            answers[name] = outputs[name].answers(answers[name]) + 0.25
+            answers[name] = answers[name][..., np.newaxis]
+        answers["sum"][:, 7] += 3.25
+        return answers
+
+    scored = evaluation.evaluate(answer, images, labels, difference)
+    assert scored.correct == {"digit": 500, "sum": 450, "difference": 500}
+    assert scored.all_correct == 450 and scored.contradictory == 50
+    assert set(scored.calibration_error) == {"digit"}
+    assert scored.mean_absolute_error == pytest.approx(
+        {"sum": 0.25 + 3.25 / 10, "difference": 0.25}
+    )
+    assert "mean absolute error 0.575" in scored.table()
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("difference", task.DIFFERENCES)
 def test_sharing_the_image_part_changes_no_answer(digits, head, difference):
@@ -76,7 +138,9 @@ def test_sharing_the_image_part_changes_no_answer(digits, head, difference):
     shared = evaluation.answerer_of_model(model)(images)
     paired = evaluation.answerer_of_pairs(model.predict_on_batch)(images)
     for name, output in task.outputs(difference).items():
-        assert shared[name].shape == (6, 10, output.num_classes)
+        value = head == "regression" and name != "digit"
+        size = 1 if value else output.num_classes
+        assert shared[name].shape == (6, 10, size)
         np.testing.assert_allclose(shared[name], paired[name], atol=1e-6)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from keras_mnist_sum import task
 from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.layers import ExpectedNumber
 from keras_mnist_sum.layers import OneHotArgmax
 from keras_mnist_sum.layers import ScaleByMaximum
 
@@ -65,3 +66,11 @@ def test_argmax_is_one_hot_and_passes_no_gradient():
         loss = tf.reduce_sum(chosen * [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(chosen, [[0, 1, 0], [1, 0, 0]])
     assert tape.gradient(loss, scores) is None
+
+
+def test_one_hot_number_becomes_itself_and_a_distribution_its_mean():
+    numbers = np.eye(10, dtype="float32")
+    values = np.array(ExpectedNumber()(numbers))
+    np.testing.assert_array_equal(values, np.arange(10)[:, np.newaxis])
+    half = (numbers[2:3] + numbers[9:10]) / 2
+    np.testing.assert_allclose(ExpectedNumber()(half), [[5.5]])

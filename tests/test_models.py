@@ -3,10 +3,15 @@ import numpy as np
 import pytest
 
 import keras_mnist_sum
+from keras_mnist_sum import backbones
+from keras_mnist_sum import config as configs
+from keras_mnist_sum import heads
 from keras_mnist_sum import models
 from keras_mnist_sum import pipeline
+from keras_mnist_sum import presets
 from keras_mnist_sum import task
-from keras_mnist_sum import training
+from keras_mnist_sum.compiling import compile_model
+from keras_mnist_sum.config import BACKBONES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
@@ -24,22 +29,99 @@ def inputs(digits):
     }
 
 
-@pytest.mark.parametrize("difference", task.DIFFERENCES)
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_model_keeps_the_contract(inputs, head, difference, precision):
-    config = Config(
-        head=head, difference=difference, precision=precision, **TINY
-    )
+def check_contract(config, inputs):
     answers = keras_mnist_sum.build_model(config).predict(inputs, verbose=0)
-    outputs = task.outputs(difference)
+    outputs = task.outputs(config.difference)
     assert list(answers) == list(outputs)
     for name, output in outputs.items():
-        assert answers[name].shape == (7, output.num_classes)
         assert answers[name].dtype == np.float32
+        if config.head == "regression" and name != "digit":
+            assert answers[name].shape == (7, 1)
+            continue
+        assert answers[name].shape == (7, output.num_classes)
         assert answers[name].min() >= 0
         np.testing.assert_allclose(answers[name].sum(axis=1), 1.0, rtol=1e-5)
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_head_keeps_the_contract(inputs, head, difference, precision):
+    check_contract(
+        Config(head=head, difference=difference, precision=precision, **TINY),
+        inputs,
+    )
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_backbone_keeps_the_contract(inputs, backbone, precision):
+    check_contract(
+        Config(backbone=backbone, precision=precision, **TINY), inputs
+    )
+
+
+def test_config_names_the_backbones_and_heads_that_exist():
+    assert configs.BACKBONES == tuple(backbones.BACKBONES)
+    assert configs.HEADS == tuple(heads.HEADS)
+
+
+# Counted by hand from the layers that each design is described by.
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        (
+            "baseline_classification",
+            (9 * 1 * 16 + 16)
+            + (9 * 16 * 32 + 32)
+            + (9 * 32 * 64 + 64)
+            + (9 * 64 * 64 + 64)
+            + (9 * 64 * 128 + 128)
+            + (9 * 128 * 256 + 256)
+            + (9 * 256 * 10 + 10)
+            + 20 * 19
+            + 20 * 10,
+        ),
+        (
+            "baseline_regression",
+            (9 * 1 * 32 + 32)
+            + (9 * 32 * 64 + 64)
+            + (9 * 64 * 128 + 128)
+            + (9 * 128 * 256 + 256)
+            + (9 * 256 * 512 + 512)
+            + (9 * 512 * 1024 + 1024)
+            + (9 * 1024 * 10 + 10)
+            + (1 * 16 + 16)
+            + (16 * 32 + 32)
+            + 2 * ((42 * 64 + 64) + (64 * 128 + 128) + (128 + 1)),
+        ),
+        # 347,277 as published, with one output less.
+        ("hard_argmax", 347_277 + 39 * 10),
+    ],
+)
+def test_designs_of_others_have_their_parameters(name, parameters):
+    config = presets.get(name).config
+    assert models.build_model(config).count_params() == parameters
+
+
+def test_plain_weights_start_as_in_pytorch():
+    keras.utils.set_random_seed(0)
+    config = Config(backbone="plain", width=16, head="regression")
+    model = models.build_model(config)
+    weighted = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+    ]
+    assert len(weighted) == 7 + 2 + 2 * 3
+    for layer in weighted:
+        limit = np.prod(layer.kernel.shape[:-1]) ** -0.5
+        for weights in layer.get_weights():
+            assert np.abs(weights).max() <= limit
+        if layer.kernel.shape[-1] > 1:
+            assert np.abs(layer.get_weights()[0]).max() > 0.8 * limit
+            assert np.abs(layer.get_weights()[1]).max() > 0.5 * limit
 
 
 def test_images_in_0_1_and_0_255_get_the_same_answers(inputs):
@@ -64,13 +146,14 @@ def test_number_may_be_a_distribution(inputs):
 
 
 @pytest.mark.parametrize(
-    "head, difference", [("table", "absolute"), ("exact", "signed")]
+    "head, difference",
+    [("table", "absolute"), ("exact", "signed"), ("regression", "signed")],
 )
 def test_saved_reloaded_and_exported_models_agree(
     inputs, digits, head, difference, tmp_path
 ):
     config = Config(head=head, difference=difference, **TINY)
-    model = training.compile_model(models.build_model(config), config)
+    model = compile_model(models.build_model(config), config)
     model.fit(
         pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
     )
@@ -79,8 +162,10 @@ def test_saved_reloaded_and_exported_models_agree(
     model.save(tmp_path / "model.keras")
     reloaded = keras_mnist_sum.load_model(tmp_path / "model.keras")
     export_saved_model(model, tmp_path / "saved_model" / "1")
-    served, served_difference = load_saved_model(tmp_path / "saved_model")
-    assert served_difference == difference
+    served, differences = load_saved_model(tmp_path / "saved_model")
+    # A value fits either difference.
+    either = head == "regression"
+    assert differences == (task.DIFFERENCES if either else (difference,))
     for answers in (reloaded.predict(inputs, verbose=0), served(inputs)):
         assert set(answers) == set(expected)
         for name in expected:
@@ -107,7 +192,7 @@ def test_saved_model_is_not_overwritten(tmp_path):
 @pytest.fixture(scope="module")
 def trained(digits):
     config = Config(**TINY)
-    model = training.compile_model(models.build_model(config), config)
+    model = compile_model(models.build_model(config), config)
     model.fit(
         pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
     )
@@ -138,7 +223,7 @@ def test_wrong_labels_change_that_outputs_loss_and_metric_alone(
 def test_each_output_learns_its_own_target(digits):
     """A target moved to another class moves that output's answers alone."""
     config = Config(**{**TINY, "steps": 150, "batch_size": 50})
-    model = training.compile_model(models.build_model(config), config)
+    model = compile_model(models.build_model(config), config)
 
     def shifted(inputs, targets):
         return inputs, {**targets, "sum": (targets["sum"] + 1) % 19}
@@ -156,7 +241,7 @@ def test_each_output_learns_its_own_target(digits):
 
 def test_only_kernels_decay():
     config = Config(**TINY)
-    model = training.compile_model(models.build_model(config), config)
+    model = compile_model(models.build_model(config), config)
     decaying = {
         variable.path
         for variable in model.trainable_variables
@@ -273,7 +358,7 @@ def test_only_a_learned_table_counts_as_learned():
 def test_labels_that_are_not_supervised_teach_nothing(digits, supervise):
     """Another label in their place leaves the loss as it was."""
     config = Config(head="exact", supervise=supervise, **TINY)
-    model = training.compile_model(models.build_model(config), config)
+    model = compile_model(models.build_model(config), config)
     dataset = pipeline.validation_dataset(*digits, config)
     inputs, targets = next(dataset.as_numpy_iterator())
     losses = {}
@@ -287,3 +372,81 @@ def test_labels_that_are_not_supervised_teach_nothing(digits, supervise):
     for name in ("digit", "sum", "difference"):
         used = name in supervise.split(",")
         assert (losses[name] != losses[None]) == used
+
+
+def trained_model(digits, **changes):
+    config = Config(width=4, batch_size=10, **{"steps": 3, **changes})
+    model = compile_model(models.build_model(config), config)
+    dataset = pipeline.training_dataset(*digits, config)
+    model.fit(dataset, verbose=0, shuffle=False)
+    return config, model
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+def test_regression_is_trained_and_measured_on_values(digits, difference):
+    """Loss, error and accuracy are those of a plain NumPy count."""
+    config, model = trained_model(
+        digits, head="regression", difference=difference
+    )
+    dataset = pipeline.validation_dataset(*digits, config)
+    [(inputs, targets)] = dataset.as_numpy_iterator()
+    report = model.evaluate(
+        inputs, targets, batch_size=50, verbose=0, return_dict=True
+    )
+    answers = model.predict(inputs, verbose=0)
+    digit, number = targets["digit"], inputs["number"].argmax(axis=1)
+    true = {"sum": digit + number, "difference": digit - number}
+    if difference == "absolute":
+        true["difference"] = abs(true["difference"])
+    for name, values in true.items():
+        assert targets[name].shape == (50, 1)
+        error = answers[name][:, 0] - values
+        np.testing.assert_allclose(
+            report[f"{name}_loss"], np.mean(error**2), rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            report[f"{name}_mae"], np.mean(abs(error)), rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            report[f"{name}_accuracy"], np.mean(abs(error) < 0.5), rtol=1e-5
+        )
+
+
+def test_digit_loss_without_logarithm_is_minus_the_probability(digits):
+    config, model = trained_model(digits, digit_loss="negative_probability")
+    dataset = pipeline.validation_dataset(*digits, config)
+    [(inputs, targets)] = dataset.as_numpy_iterator()
+    report = model.evaluate(
+        inputs, targets, batch_size=50, verbose=0, return_dict=True
+    )
+    probabilities = model.predict(inputs, verbose=0)["digit"]
+    expected = -np.mean(probabilities[np.arange(50), targets["digit"]])
+    np.testing.assert_allclose(report["digit_loss"], expected, rtol=1e-5)
+
+
+def test_sgd_takes_the_steps_of_the_textbook(digits):
+    """Constant rate, momentum, no decay: as written out in NumPy."""
+    config = Config(
+        width=4,
+        batch_size=10,
+        steps=3,
+        optimizer="sgd",
+        learning_rate=0.01,
+        beta_1=0.9,
+        warmup_fraction=0.0,
+        final_rate_fraction=1.0,
+        weight_decay=0.0,
+    )
+    model = compile_model(models.build_model(config), config)
+    weight = model.trainable_variables[0]
+    value, velocity = np.array(weight), 0.0
+    for gradient in (1.0, -2.0, 0.5):
+        gradients = [np.full(w.shape, gradient) for w in [weight]]
+        others = [np.zeros(w.shape) for w in model.trainable_variables[1:]]
+        model.optimizer.apply(
+            [keras.ops.cast(g, "float32") for g in gradients + others],
+            model.trainable_variables,
+        )
+        velocity = 0.9 * velocity - 0.01 * gradient
+        value = value + velocity
+        np.testing.assert_allclose(weight, value, atol=1e-6)

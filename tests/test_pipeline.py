@@ -117,9 +117,12 @@ def test_started_at_k_yields_what_follows_from_k(digits, start):
     assert fingerprint(rest) == fingerprint(whole[start:])
 
 
-def test_warps_fade_to_nothing_by_the_end(digits):
-    config = dataclasses.replace(CONFIG, steps=100, warp_fade_fraction=0.5)
-    still = dataclasses.replace(config, **STILL)
+@pytest.mark.parametrize("changes", [{}, {**STILL, "elastic": 2.0}])
+def test_warps_fade_to_nothing_by_the_end(digits, changes):
+    config = dataclasses.replace(
+        CONFIG, steps=100, warp_fade_fraction=0.5, **changes
+    )
+    still = dataclasses.replace(config, elastic=0.0, **STILL)
     pairs = zip(batches(digits, config), batches(digits, still))
     change = np.array(
         [np.abs(a[0]["image"] - b[0]["image"]).mean() for a, b in pairs]

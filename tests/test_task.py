@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from keras_mnist_sum import task
@@ -38,6 +39,24 @@ def test_classes_are_the_values_in_order():
 def test_tables_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         task.outputs()["sum"].table[0, 0] = 5
+
+
+@pytest.mark.parametrize("difference", task.DIFFERENCES)
+def test_probabilities_and_values_are_read_as_the_same_integers(difference):
+    for output in task.outputs(difference).values():
+        probabilities = np.eye(output.num_classes)[output.table]
+        values = output.truth[..., np.newaxis] + np.float32(0.4)
+        for predictions in (probabilities, values, values - np.float32(0.8)):
+            np.testing.assert_array_equal(
+                output.answers(predictions), output.truth
+            )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -7.0, 18.6])
+def test_value_that_is_no_sum_is_never_a_right_answer(value):
+    output = task.outputs()["sum"]
+    answer = output.answers(np.full((3, 1), value, "float32"))
+    assert answer.shape == (3,) and not set(answer) & set(output.values)
 
 
 def test_unknown_difference_is_refused():

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from keras_mnist_sum import pipeline
 from keras_mnist_sum import sources
 from keras_mnist_sum import targets
 from keras_mnist_sum import training
+from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
@@ -54,6 +56,22 @@ def test_run_says_what_it_used_and_can_be_opened_from_anywhere(
         assert len(sources.load_mnist(target.config.data).test_images) == 50
 
 
+def test_regression_is_opened_with_its_run_alone(npz, tmp_path):
+    """Its values do not tell which difference they are; its run does."""
+    config = Config(
+        data=str(npz), head="regression", difference="signed", **TINY
+    )
+    run_dir = tmp_path / "run"
+    report = training.train(config, run_dir, verbose=0)
+    assert set(report["mean_absolute_error"]) == {"sum", "difference"}
+    for part in ("", "model.keras", "saved_model", "saved_model/1"):
+        assert targets.open_target(run_dir / part).difference == "signed"
+    (run_dir / "config.json").unlink()
+    for part in ("model.keras", "saved_model"):
+        with pytest.raises(InputError, match="name the run.*Received:"):
+            targets.open_target(run_dir / part)
+
+
 def test_unrelated_config_beside_a_model_is_left_alone(tmp_path):
     build_model(Config(width=4)).save(tmp_path / "mine.keras")
     (tmp_path / "config.json").write_text("someone else's")
@@ -67,11 +85,34 @@ def test_bfloat16_run_is_saved_and_served_in_float32(npz, tmp_path):
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
+@pytest.mark.parametrize("head", ["table", "regression"])
+def test_training_step_is_traced_once(digits, head):
+    """Tracing it again, to create variables, would cost seconds."""
+    config = Config(head=head, **TINY)
+    model = compile_model(build_model(config), config)
+    traced = []
+    step = model.train_step
+    model.train_step = lambda data: traced.append(data) or step(data)
+    variables = {id(variable) for variable in model.variables}
+    dataset = pipeline.training_dataset(*digits, config)
+    model.fit(dataset, verbose=0, shuffle=False)
+    assert len(traced) == 1
+    assert {id(variable) for variable in model.variables} == variables
+
+
+def test_compiled_model_has_seen_nothing(digits):
+    config = Config(**TINY)
+    model = compile_model(build_model(config), config)
+    counted = [v for metric in model.metrics for v in metric.variables]
+    assert counted and not any(np.any(variable) for variable in counted)
+    assert int(model.optimizer.iterations) == 0
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_diverging_run_ends_with_one_clear_error(loss):
     config = Config(**TINY)
     watch = training._StopWhenDiverged()
-    watch.set_model(training.compile_model(build_model(config), config))
+    watch.set_model(compile_model(build_model(config), config))
     watch.on_train_batch_end(0, {"loss": 0.5})
     with pytest.raises(InputError, match="lower learning rate.*Received: loss"):
         watch.on_train_batch_end(1, {"loss": loss})
