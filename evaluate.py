@@ -18,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         metavar="TARGET",
         help="a run directory, a .keras file or a SavedModel directory "
-        "(default: the newest run in runs/)",
+        "(default: the newest run in runs/; without one, the model that comes "
+        "with the package)",
     )
     add(
         "--data",

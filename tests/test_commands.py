@@ -232,7 +232,6 @@ def test_damaged_data_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "train one with `python train.py`"),
         (["nowhere"], "which does not exist"),
         (["."], "which is none of them"),
         (["text.keras"], "Cannot read this as a Keras model"),

@@ -54,8 +54,7 @@ def test_newest_run_is_the_one_whose_model_was_written_last(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="train one with `python train.py`"):
-        runs.newest_run()
+    assert runs.newest_run() is None
     for name, time in (("a", 200), ("b", 300), ("c", 100)):
         runs.write_text(runs.ROOT / name / runs.MODEL, "")
         os.utime(runs.ROOT / name / runs.MODEL, (time, time))
