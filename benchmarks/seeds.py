@@ -5,15 +5,22 @@
 Runs `python train.py FLAGS --seed S` for S = 0, 1, ..., each in a process of
 its own, and writes what each `results.json` holds, the means, and the
 environment to `benchmarks/results/NAME.json`.
+
+With `--jobs J`, J runs go on at once, each with its share of the cores: more
+runs in an hour, but each of them slower. The file says how many cores a run
+had.
 """
 
 import argparse
 import json
+import os
+import queue
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,36 +34,56 @@ def main() -> None:
     )
     parser.add_argument("name", help="of the file in benchmarks/results/")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="where to keep the run directories (default: nowhere)",
+    )
     arguments, flags = parser.parse_known_args()
+    cores = sorted(os.sched_getaffinity(0))
     if arguments.seeds < 1:
         parser.error(f"--seeds must be positive: {arguments.seeds}")
-    runs, environment = [], {}
-    for seed in range(arguments.seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            run_dir = Path(folder, "run")
-            command = [
-                *(sys.executable, "train.py", *flags),
-                *("--seed", str(seed), "--run-dir", str(run_dir)),
-            ]
-            start = time.monotonic()
-            subprocess.run(command, cwd=ROOT, check=True)
-            seconds = time.monotonic() - start
-            results = json.loads((run_dir / "results.json").read_text())
-            runs.append({"seed": seed, "total_seconds": seconds, **results})
-            text = (run_dir / "environment.json").read_text()
-            environment = json.loads(text)
+    if not 1 <= arguments.jobs <= len(cores):
+        parser.error(f"--jobs must be 1 to {len(cores)}: {arguments.jobs}")
+    each = len(cores) // arguments.jobs
+    shares = queue.SimpleQueue()
+    for job in range(arguments.jobs):
+        shares.put(cores[job * each : (job + 1) * each])
+
+    def run(seed: int) -> dict:
+        share = shares.get()
+        try:
+            return _run(seed, flags, share, keep / f"{arguments.name}-{seed}")
+        finally:
+            shares.put(share)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(arguments.jobs) as pool,
+    ):
+        keep = arguments.keep or Path(folder)
+        runs = list(pool.map(run, range(arguments.seeds)))
     outputs = list(runs[0]["accuracy"])
     summary = {
         name: _mean_std([100 * run["accuracy"][name] for run in runs])
         for name in outputs
     }
+    for key in ("calibration_error", "mean_absolute_error"):
+        for name in runs[0][key]:
+            values = [run[key][name] for run in runs]
+            summary[f"{name}_{key}"] = _mean_std(values, digits=5)
     for name in ("training_seconds", "total_seconds"):
         summary[name] = _mean_std([run[name] for run in runs])
-    environment.pop("command")
+    environment = [run.pop("environment") for run in runs][-1]
+    config = [run.pop("config") for run in runs][0]
+    del config["seed"]
     report = {
         "command": " ".join(["python train.py", *flags]),
         "n": len(runs),
         "mean_std": summary,
+        "config": config,
         "environment": environment,
         "runs": runs,
     }
@@ -64,12 +91,40 @@ def main() -> None:
     path = RESULTS / f"{arguments.name}.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     for name, (mean, std) in summary.items():
-        print(f"{name:<18}{mean:8.3f} ± {std:.3f}  (n = {len(runs)})")
+        print(f"{name:<30}{mean:10.3f} ± {std:.3f}  (n = {len(runs)})")
 
 
-def _mean_std(values: list[float]) -> tuple[float, float]:
+def _run(seed: int, flags: list[str], cores: list[int], run_dir: Path) -> dict:
+    command = [
+        *(sys.executable, "train.py", *flags),
+        *("--seed", str(seed), "--run-dir", str(run_dir.absolute())),
+    ]
+    start = time.monotonic()
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    seconds = time.monotonic() - start
+    results, config, environment = (
+        json.loads((run_dir / f"{name}.json").read_text())
+        for name in ("results", "config", "environment")
+    )
+    # Where this machine keeps its data is of no use to anyone else.
+    del config["data_dir"], environment["command"]
+    return {
+        "seed": seed,
+        "total_seconds": seconds,
+        **results,
+        "config": config,
+        "environment": environment,
+    }
+
+
+def _mean_std(values: list[float], digits: int = 3) -> tuple[float, float]:
     std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return round(statistics.mean(values), 3), round(std, 3)
+    return round(statistics.mean(values), digits), round(std, digits)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""What each head can express, and what it did: the figures of `docs/heads.md`.
+
+    python -m benchmarks.heads TITLE=RUN [TITLE=RUN ...]
+
+Draws `docs/heads.png` from run directories, and counts in
+`benchmarks/results/additive.json` what one linear layer on a digit and a
+number can answer even where it is told the digit.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from keras_mnist_sum import task
+from keras_mnist_sum.quiet import import_tensorflow
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = (938, 2_000, 5_000, 13_125)  # 1 epoch ... 14 epochs of batch 64
+
+
+def additive(output: task.Output) -> dict:
+    """Fits a linear layer on digit and number, both one-hot: 100 examples.
+
+    Its loss is convex, so its optimum is what the layer can do at best.
+
+    Returns:
+        The cross-entropy and the right cells at the optimum, and the right
+        cells after some steps of SGD on sampled pairs (rate 0.01, momentum
+        0.9, batch 64, mean of 10 seeds).
+    """
+    digit, number = np.divmod(np.arange(100), 10)
+    features = np.eye(20)[digit] + np.eye(20)[10 + number]  # (100, 20)
+    classes = output.table.ravel()
+    targets = np.eye(output.num_classes)[classes]
+
+    def loss_and_gradient(flat, pairs=slice(None)):
+        x, y = features[pairs], targets[pairs]
+        scores = log_softmax(x @ flat.reshape(20, -1), axis=1)
+        gradient = x.T @ (np.exp(scores) - y) / len(x)
+        return -np.mean(np.sum(y * scores, axis=1)), gradient.ravel()
+
+    def right(flat):
+        scores = features @ flat.reshape(20, -1)
+        return int((scores.argmax(axis=1) == classes).sum())
+
+    size = 20 * output.num_classes
+    best = minimize(
+        loss_and_gradient,
+        np.zeros(size),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 20_000, "ftol": 1e-15, "gtol": 1e-10},
+    )
+    counts = {step: [] for step in STEPS}
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        flat, velocity = rng.uniform(-1, 1, size) / np.sqrt(20), 0.0
+        for step in range(1, STEPS[-1] + 1):
+            _, gradient = loss_and_gradient(flat, rng.integers(0, 100, 64))
+            velocity = 0.9 * velocity - 0.01 * gradient
+            flat = flat + velocity
+            if step in counts:
+                counts[step].append(right(flat))
+    return {
+        "loss_at_optimum": float(best.fun),
+        "right_cells_at_optimum": right(best.x),
+        "right_cells_after_sgd": {
+            step: float(np.mean(values)) for step, values in counts.items()
+        },
+    }
+
+
+def answers_by_pair(run: Path) -> tuple[dict, dict, dict]:
+    """What a run answers to its test images, for each (digit, number) pair.
+
+    Returns:
+        For each output by name: its definition, the most common answer and
+        the share of right answers, both of shape `(10, 10)`.
+    """
+    from keras_mnist_sum.sources import load_mnist
+    from keras_mnist_sum.targets import open_target
+
+    target = open_target(run)
+    mnist = load_mnist(target.config.data, target.config.data_dir)
+    outputs = task.outputs(target.difference)
+    batches = [
+        target.answerer(mnist.test_images[i : i + 500, ..., None] / 255)
+        for i in range(0, len(mnist.test_images), 500)
+    ]
+    common, share = {}, {}
+    for name, output in outputs.items():
+        answers = np.concatenate([output.answers(b[name]) for b in batches])
+        common[name] = np.zeros((10, 10), int)
+        share[name] = np.zeros((10, 10))
+        for digit, number in np.ndindex(10, 10):
+            given = answers[mnist.test_labels == digit, number]
+            values, counts = np.unique(given, return_counts=True)
+            common[name][digit, number] = values[counts.argmax()]
+            right = given == output.truth[digit, number]
+            share[name][digit, number] = right.mean()
+    return outputs, common, share
+
+
+def draw(runs: dict[str, Path], path: Path) -> None:
+    columns = len(runs)
+    figure = Figure(figsize=(3.9 * columns, 8.2), dpi=100)
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(2, columns, sharex=True, sharey=True)
+    for column, (title, run) in enumerate(runs.items()):
+        outputs, common, share = answers_by_pair(run)
+        for row, name in enumerate(("sum", "difference")):
+            axes = grid[row, column]
+            drawn = axes.imshow(
+                100 * share[name], cmap="cividis", vmin=0, vmax=100
+            )
+            cells = (common[name] == outputs[name].truth).sum()
+            axes.set_title(
+                f"{title}: {name}\n{cells} of 100 answers right",
+                fontsize=11,
+            )
+            axes.set_xticks(range(10))
+            axes.set_yticks(range(10))
+            for digit, number in np.ndindex(10, 10):
+                axes.text(
+                    number,
+                    digit,
+                    common[name][digit, number],
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if share[name][digit, number] < 0.5 else "k",
+                )
+    for axes in grid[:, 0]:
+        axes.set_ylabel("digit")
+    for axes in grid[-1]:
+        axes.set_xlabel("number")
+    figure.tight_layout(rect=(0, 0, 0.92, 1))
+    bar = figure.add_axes((0.93, 0.12, 0.012, 0.76))
+    figure.colorbar(drawn, cax=bar, label="right answers, %")
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="TITLE=RUN")
+    pairs = [run.split("=", 1) for run in parser.parse_args().runs]
+    report = {}
+    for difference in task.DIFFERENCES:
+        outputs = task.outputs(difference)
+        report["sum"] = additive(outputs["sum"])
+        report[f"{difference} difference"] = additive(outputs["difference"])
+    path = ROOT / "benchmarks" / "results" / "additive.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    import_tensorflow()
+    draw({title: Path(run) for title, run in pairs}, ROOT / "docs/heads.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Writes the tables of the README, `docs/results.md` and the model card.
+
+    python -m benchmarks.tables
+
+Every figure comes from `benchmarks/results/*.json`, which
+`benchmarks/seeds.py` wrote; a table stands between two comments in the text,
+`<!-- table: NAMES -->` (or `summary`, or `commands`) and `<!-- end -->`, and
+is replaced there.
+"""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "results.md",
+    ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
+)
+
+_BLOCK = re.compile(
+    r"(<!-- (summary|table|commands): ([\w ]+) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
+)
+_OUTPUTS = ("digit", "sum", "difference")
+
+
+def fill(text: str) -> str:
+    """Returns `text` with every table in it made anew.
+
+    Raises:
+        FileNotFoundError: If a table names a result that is not there.
+    """
+
+    def replace(match: re.Match) -> str:
+        begin, kind, names, end = match.groups()
+        make = {"summary": _summary, "table": _table, "commands": _commands}
+        return f"{begin}{make[kind](names.split())}\n{end}"
+
+    return _BLOCK.sub(replace, text)
+
+
+def _summary(names: list[str]) -> str:
+    header = ["", "digit", "sum", "difference", "all three", "n", "training"]
+    rows = []
+    for name in names:
+        report = _load(name)
+        n = str(report["n"])
+        rows.append([f"`{name}`", *_accuracies(report), n, _time(report)])
+    return _markdown(header, rows)
+
+
+def _table(names: list[str]) -> str:
+    header = [
+        *("", "parameters", "steps x batch", "training", "n"),
+        *("digit", "sum", "difference", "all three", "calibration error"),
+    ]
+    rows = []
+    for name in names:
+        report = _load(name)
+        run, batch_size = report["runs"][0], report["config"]["batch_size"]
+        errors = [_error(report["mean_std"], output) for output in _OUTPUTS]
+        rows.append(
+            [
+                f"`{name}`",
+                f"{run['parameters']:,}",
+                f"{run['steps']:,} x {batch_size}",
+                _time(report),
+                str(report["n"]),
+                *_accuracies(report),
+                ", ".join(errors),
+            ]
+        )
+    return _markdown(header, rows)
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _time(report: dict) -> str:
+    seconds = report["mean_std"]["training_seconds"][0]
+    cores = report["environment"]["cores"]
+    if seconds < 10:
+        time = f"{seconds:.1f} s"
+    elif seconds < 600:
+        time = f"{seconds:.0f} s"
+    else:
+        time = f"{seconds / 60:.0f} min"
+    return f"{time}, {cores} core{'s' if cores > 1 else ''}"
+
+
+def _accuracies(report: dict) -> list[str]:
+    return [
+        _mean_std(report["mean_std"][output], report["n"])
+        for output in (*_OUTPUTS, "all")
+    ]
+
+
+def _error(means: dict, output: str) -> str:
+    if f"{output}_calibration_error" in means:
+        return f"{100 * means[f'{output}_calibration_error'][0]:.2f}"
+    return f"(MAE {means[f'{output}_mean_absolute_error'][0]:.3f})"
+
+
+def _mean_std(mean_std: list[float], n: int) -> str:
+    mean, std = mean_std
+    return f"{mean:.2f} ± {std:.2f}" if n > 1 else f"{mean:.2f}"
+
+
+def _commands(names: list[str]) -> str:
+    lines = []
+    for name in names:
+        report = _load(name)
+        flags = report["command"].removeprefix("python train.py").strip()
+        command = f"python benchmarks/seeds.py {name} --seeds {report['n']}"
+        if report["environment"]["cores"] == 1:
+            command += " --jobs 2"  # on two cores, one for each run
+        lines.append(f"{command} {flags}".strip())
+    return "\n".join(["```", *lines, "```"])
+
+
+def _load(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(fill(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
