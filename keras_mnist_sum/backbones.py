@@ -14,6 +14,11 @@ from keras_mnist_sum.layers import pytorch_initializers
 _MEAN, _STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0-1
 
 
+def _normalize(x):
+    # Forgets in 10 steps, so that a short run's statistics are its own.
+    return keras.layers.BatchNormalization(momentum=0.9)(x)
+
+
 def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """Three stages of residual blocks.
 
@@ -29,15 +34,11 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
             filters, size, padding="same", activation=activation
         )(x)
 
-    def normalize(x):
-        # Forgets in 10 steps, so that a short run's statistics are its own.
-        return layers.BatchNormalization(momentum=0.9)(x)
-
     def block(x):
         return layers.Add()([x, convolution(x, x.shape[-1], 3, "relu")])
 
     def halve(x):
-        x = normalize(x)
+        x = _normalize(x)
         return layers.MaxPooling2D()(convolution(x, 2 * x.shape[-1]))
 
     x = ScaleByMaximum()(image)
@@ -46,7 +47,7 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     x = block(block(x))  # (batch, 12, 12, width)
     x = block(halve(x))  # (batch, 6, 6, 2 * width)
     x = block(halve(x))  # (batch, 3, 3, 4 * width)
-    x = normalize(x)
+    x = _normalize(x)
     x = layers.GlobalAveragePooling2D()(x)
     return layers.Dense(task.NUM_DIGITS, name="logits")(x)
 
@@ -64,7 +65,7 @@ def small(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
             filters, size, stride, padding="same", use_bias=False
         )(x)
         x = layers.MaxPooling2D()(x)
-        return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        return layers.ReLU()(_normalize(x))
 
     x = ScaleByMaximum()(image)
     x = layers.Cropping2D(2)(x)  # (batch, 24, 24, 1)
@@ -120,18 +121,15 @@ def dropout(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """
     layers = keras.layers
 
-    def normalize(x):
-        return layers.BatchNormalization(momentum=0.9)(x)
-
     x = ScaleByMaximum()(image)
     for filters, size in ((width, 5), (2 * width, 3)):
         x = layers.Conv2D(filters, size, activation="relu")(x)
         x = layers.Conv2D(filters, size, activation="relu")(x)
-        x = layers.MaxPooling2D()(normalize(x))
+        x = layers.MaxPooling2D()(_normalize(x))
         x = layers.Dropout(0.25)(x)
     x = layers.Flatten()(x)  # (batch, 3 * 3 * 2 * width)
     for units in (256, 128, 128):
-        x = normalize(layers.Dense(units, activation="relu")(x))
+        x = _normalize(layers.Dense(units, activation="relu")(x))
         x = layers.Dropout(0.25)(x)
     return layers.Dense(task.NUM_DIGITS, name="logits")(x)
 

@@ -89,8 +89,7 @@ def _create_variables(model: keras.Model) -> None:
     model.optimizer.build(model.trainable_variables)
     targets, predictions = {}, {}
     for name, output in model.output.items():
-        value = output.shape[-1] == 1
-        targets[name] = np.zeros((1, 1) if value else (1,), "float32")
+        targets[name] = np.zeros((1, 1), "float32")
         predictions[name] = np.full((1, output.shape[-1]), 0.5, "float32")
     model.compute_loss(y=targets, y_pred=predictions)
     model.compute_metrics(None, targets, predictions)

@@ -25,7 +25,9 @@ class Preset:
 
 DEFAULT = "residual"
 
-_NO_WARPS: dict[str, Any] = dict(rotation=0.0, scale=0.0, shear=0.0, shift=0.0)
+_ALL_IMAGES_AS_THEY_ARE: dict[str, Any] = dict(
+    validation_fraction=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0
+)
 _CONSTANT_RATE: dict[str, Any] = dict(
     warmup_fraction=0.0, final_rate_fraction=1.0, weight_decay=0.0
 )
@@ -39,10 +41,9 @@ PRESETS = {
     "fast": Preset(
         Config(
             preset="fast",
-            validation_fraction=0.0,
             backbone="small",
             width=32,
-            **_NO_WARPS,
+            **_ALL_IMAGES_AS_THEY_ARE,
             steps=340,  # 1.45 epochs
             batch_size=256,
             learning_rate=2e-2,
@@ -56,11 +57,10 @@ PRESETS = {
     "baseline_classification": Preset(
         Config(
             preset="baseline_classification",
-            validation_fraction=0.0,
             backbone="plain",
             width=16,
             head="concat",
-            **_NO_WARPS,
+            **_ALL_IMAGES_AS_THEY_ARE,
             steps=13_125,  # 14 epochs
             batch_size=64,
             optimizer="adadelta",
@@ -74,12 +74,11 @@ PRESETS = {
     "baseline_regression": Preset(
         Config(
             preset="baseline_regression",
-            validation_fraction=0.0,
             backbone="plain_doubling",
             width=32,
             head="regression",
             digit_loss="negative_probability",
-            **_NO_WARPS,
+            **_ALL_IMAGES_AS_THEY_ARE,
             steps=17_812,  # 19 epochs
             batch_size=64,
             optimizer="sgd",
@@ -94,11 +93,10 @@ PRESETS = {
     "hard_argmax": Preset(
         Config(
             preset="hard_argmax",
-            validation_fraction=0.0,
             backbone="dropout",
             width=32,
             head="argmax",
-            **_NO_WARPS,
+            **_ALL_IMAGES_AS_THEY_ARE,
             steps=15_469,  # 33 epochs
             batch_size=128,
             learning_rate=1e-3,

@@ -44,31 +44,30 @@ def open_target(path: Path | None = None) -> Target:
             `build_model`.
     """
     path = path or runs.newest_run()
-    if path is None:
-        model = load_pretrained()
-        answerer = evaluation.answerer_of_model(model)
-        return _target(PATH, answerer, differences_of(model))
-    if exporting.is_saved_model(path):
+    if path and exporting.is_saved_model(path):
         predict, differences = exporting.load_saved_model(path)
         return _target(path, evaluation.answerer_of_pairs(predict), differences)
+    model = load_model(_model_file(path)) if path else load_pretrained()
+    answerer = evaluation.answerer_of_model(model)
+    return _target(path or PATH, answerer, differences_of(model))
+
+
+def _model_file(path: Path) -> Path:
+    """The `.keras` file that `path` is, or that the run at `path` left."""
     if path.is_file():
-        model_path = path
-    elif (path / runs.MODEL).is_file():
-        model_path = path / runs.MODEL
-    elif (path / runs.CONFIG).is_file():
+        return path
+    if (path / runs.MODEL).is_file():
+        return path / runs.MODEL
+    if (path / runs.CONFIG).is_file():
         raise InputError(
             f"This run was not finished. Received: {str(path)!r}, which has "
             f"no {runs.MODEL}"
         )
-    else:
-        what = "is none of them" if path.exists() else "does not exist"
-        raise InputError(
-            "A model is a run directory, a .keras file or a SavedModel "
-            f"directory. Received: {str(path)!r}, which {what}"
-        )
-    model = load_model(model_path)
-    answerer = evaluation.answerer_of_model(model)
-    return _target(path, answerer, differences_of(model))
+    what = "is none of them" if path.exists() else "does not exist"
+    raise InputError(
+        "A model is a run directory, a .keras file or a SavedModel "
+        f"directory. Received: {str(path)!r}, which {what}"
+    )
 
 
 def _target(
