@@ -9,6 +9,7 @@ number can answer even where it is told the digit.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from keras_mnist_sum import cli
 from keras_mnist_sum import task
+from keras_mnist_sum.config import Config
 from keras_mnist_sum.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +90,8 @@ def answers_by_pair(run: Path) -> tuple[dict, dict, dict]:
     from keras_mnist_sum.targets import open_target
 
     target = open_target(run)
-    mnist = load_mnist(target.config.data, target.config.data_dir)
+    config = target.config or Config()
+    mnist = load_mnist(config.data, config.data_dir, test_only=True)
     outputs = task.outputs(target.difference)
     batches = [
         target.answerer(mnist.test_images[i : i + 500, ..., None] / 255)
@@ -146,20 +150,31 @@ def draw(runs: dict[str, Path], path: Path) -> None:
     figure.savefig(path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", metavar="TITLE=RUN")
-    pairs = [run.split("=", 1) for run in parser.parse_args().runs]
-    report = {}
-    for difference in task.DIFFERENCES:
-        outputs = task.outputs(difference)
-        report["sum"] = additive(outputs["sum"])
-        report[f"{difference} difference"] = additive(outputs["difference"])
-    path = ROOT / "benchmarks" / "results" / "additive.json"
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    import_tensorflow()
-    draw({title: Path(run) for title, run in pairs}, ROOT / "docs/heads.png")
+def titled_run(text: str) -> tuple[str, Path]:
+    title, equals, run = text.partition("=")
+    if not (title and equals and run):
+        raise argparse.ArgumentTypeError(f"no title or no run: {text!r}")
+    return title, Path(run)
+
+
+def main() -> int:
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=titled_run, metavar="TITLE=RUN")
+    pictured = dict(parser.parse_args().runs)
+
+    def command() -> None:
+        import_tensorflow()
+        draw(pictured, ROOT / "docs" / "heads.png")
+        report = {}
+        for difference in task.DIFFERENCES:
+            outputs = task.outputs(difference)
+            report["sum"] = additive(outputs["sum"])
+            report[f"{difference} difference"] = additive(outputs["difference"])
+        path = ROOT / "benchmarks" / "results" / "additive.json"
+        path.write_text(json.dumps(report, indent=2) + "\n")
+
+    return cli.run(command)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,9 @@ Runs `python train.py FLAGS --seed S` for S = 0, 1, ..., each in a process of
 its own, and writes what each `results.json` holds, the means, and the
 environment to `benchmarks/results/NAME.json`.
 
+With `--keep DIR`, a run that is already in `DIR` is not repeated: a command
+that was interrupted goes on where it was.
+
 With `--jobs J`, J runs go on at once, each with its share of the cores: more
 runs in an hour, but each of them slower. The file says how many cores a run
 had.
@@ -19,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,7 +41,8 @@ def main() -> None:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="where to keep the run directories (default: nowhere)",
+        help="where to keep the run directories, and to find finished ones "
+        "(default: nowhere)",
     )
     arguments, flags = parser.parse_known_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -74,11 +77,13 @@ def main() -> None:
         for name in runs[0][key]:
             values = [run[key][name] for run in runs]
             summary[f"{name}_{key}"] = _mean_std(values, digits=5)
-    for name in ("training_seconds", "total_seconds"):
-        summary[name] = _mean_std([run[name] for run in runs])
+    summary["training_seconds"] = _mean_std(
+        [run["training_seconds"] for run in runs]
+    )
     environment = [run.pop("environment") for run in runs][-1]
-    config = [run.pop("config") for run in runs][0]
-    del config["seed"]
+    config, *others = [run.pop("config") for run in runs]
+    if any(other != config for other in others):
+        sys.exit(f"error: the runs in {keep} differ in more than their seed")
     report = {
         "command": " ".join(["python train.py", *flags]),
         "n": len(runs),
@@ -95,27 +100,25 @@ def main() -> None:
 
 
 def _run(seed: int, flags: list[str], cores: list[int], run_dir: Path) -> dict:
-    command = [
-        *(sys.executable, "train.py", *flags),
-        *("--seed", str(seed), "--run-dir", str(run_dir.absolute())),
-    ]
-    start = time.monotonic()
-    subprocess.run(
-        command,
-        cwd=ROOT,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    seconds = time.monotonic() - start
+    if not (run_dir / "results.json").is_file():
+        done = subprocess.run(
+            [
+                *(sys.executable, "train.py", *flags),
+                *("--seed", str(seed), "--run-dir", str(run_dir.absolute())),
+            ],
+            cwd=ROOT,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        if done.returncode:
+            sys.exit(done.returncode)  # train.py has said why
     results, config, environment = (
         json.loads((run_dir / f"{name}.json").read_text())
         for name in ("results", "config", "environment")
     )
     # Where this machine keeps its data is of no use to anyone else.
-    del config["data_dir"], environment["command"]
+    del config["data_dir"], config["seed"], environment["command"]
     return {
         "seed": seed,
-        "total_seconds": seconds,
         **results,
         "config": config,
         "environment": environment,

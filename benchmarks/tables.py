@@ -1,11 +1,11 @@
-"""Writes the tables of the README, `docs/results.md` and the model card.
+"""Writes the tables of the README, of `docs/` and of the model card.
 
     python -m benchmarks.tables
 
 Every figure comes from `benchmarks/results/*.json`, which
-`benchmarks/seeds.py` wrote; a table stands between two comments in the text,
-`<!-- table: NAMES -->` (or `summary`, or `commands`) and `<!-- end -->`, and
-is replaced there.
+`benchmarks/seeds.py` and `benchmarks/heads.py` wrote; a table stands between
+two comments in the text, `<!-- KIND: NAMES -->` and `<!-- end -->`, and is
+replaced there.
 """
 
 import json
@@ -16,12 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "heads.md",
     ROOT / "docs" / "results.md",
     ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
 )
 
 _BLOCK = re.compile(
-    r"(<!-- (summary|table|commands): ([\w ]+) -->\n).*?(<!-- end -->)",
+    r"(<!-- (\w+): ([\w ]+) -->\n).*?(<!-- end -->)",
     re.DOTALL,
 )
 _OUTPUTS = ("digit", "sum", "difference")
@@ -32,12 +33,18 @@ def fill(text: str) -> str:
 
     Raises:
         FileNotFoundError: If a table names a result that is not there.
+        KeyError: If there is no such kind of table.
     """
+    kinds = {
+        "summary": _summary,
+        "table": _table,
+        "commands": _commands,
+        "additive": _additive,
+    }
 
     def replace(match: re.Match) -> str:
         begin, kind, names, end = match.groups()
-        make = {"summary": _summary, "table": _table, "commands": _commands}
-        return f"{begin}{make[kind](names.split())}\n{end}"
+        return f"{begin}{kinds[kind](names.split())}\n{end}"
 
     return _BLOCK.sub(replace, text)
 
@@ -74,6 +81,21 @@ def _table(names: list[str]) -> str:
             ]
         )
     return _markdown(header, rows)
+
+
+def _additive(names: list[str]) -> str:
+    """Right cells of a linear layer that is told the digit."""
+    reports = [_load("additive")[name.replace("_", " ")] for name in names]
+    rows = [
+        [
+            f"{int(step):,}",
+            *(f"{r['right_cells_after_sgd'][step]:.1f}" for r in reports),
+        ]
+        for step in reports[0]["right_cells_after_sgd"]
+    ]
+    best = [str(report["right_cells_at_optimum"]) for report in reports]
+    header = [name.replace("_", " ") for name in names]
+    return _markdown(["after steps", *header], [*rows, ["optimum", *best]])
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from matplotlib import image as picture
+from matplotlib.figure import Figure
 
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import models
@@ -34,10 +35,11 @@ def test_overview_is_drawn_for_every_head(
     assert len(drawn) == (2 if head == "table" else 0)
 
 
-def test_cells_are_counted_as_the_evaluation_counts_them(digits, tmp_path):
-    from matplotlib.figure import Figure
-
+def test_wrong_cells_are_outlined():
     output = task.outputs()["sum"]
     table = np.eye(output.num_classes)[output.table]
     table[4, 5] = np.roll(table[4, 5], 1)
-    assert plots._draw_table(Figure().add_subplot(), table, output) == 99
+    axes = Figure().add_subplot()
+    plots._draw_table(axes, table, output)
+    [outline] = axes.patches
+    assert outline.get_xy() == (4.5, 3.5)  # number 5, digit 4
