@@ -13,9 +13,10 @@ from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import PRECISIONS
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import Stopped
 
 
-def parse(arguments: list[str] | None) -> tuple[Config, Path]:
+def parse(arguments: list[str] | None) -> tuple[Config, Path, int | None]:
     default = presets.PRESETS[presets.DEFAULT].config
     parser = cli.ArgumentParser(
         description="Trains a model on MNIST digits and sampled numbers, "
@@ -53,7 +54,14 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
         "--run-dir",
         type=Path,
         metavar="DIR",
-        help="where to write: a new directory (default: runs/PRESET-DATE-TIME)",
+        help="where to write: a new directory, or that of a run that was "
+        "interrupted, to go on with it (default: runs/PRESET-DATE-TIME, new)",
+    )
+    add(
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        help="steps between checkpoints (default: about 30 seconds)",
     )
     add(
         "--steps",
@@ -118,20 +126,28 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path]:
     )
     values = vars(parser.parse_args(arguments))
     preset, run_dir = values.pop("preset"), values.pop("run_dir")
+    checkpoint_every = values.pop("checkpoint_every")
     changes = {name: v for name, v in values.items() if v is not None}
     config = dataclasses.replace(presets.get(preset).config, **changes)
-    return config, run_dir or runs.new_run_dir(preset)
+    return config, run_dir or runs.new_run_dir(preset), checkpoint_every
 
 
 def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
-        config, run_dir = parse(arguments)
+        config, run_dir, checkpoint_every = parse(arguments)
         from keras_mnist_sum.quiet import import_tensorflow
 
         import_tensorflow()
         from keras_mnist_sum.training import train
 
-        train(config, run_dir)
+        try:
+            train(config, run_dir, checkpoint_every)
+        except Stopped:
+            flags = sys.argv[1:] if arguments is None else arguments
+            if "--run-dir" not in " ".join(flags):
+                flags = [*flags, "--run-dir", str(run_dir)]
+            print(f"\nto go on: python train.py {shlex.join(flags)}")
+            raise
         print(
             "next   python evaluate.py "
             f"{shlex.quote(str(run_dir))}\n"

@@ -3,11 +3,15 @@
 import argparse
 import errno
 import io
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import Stopped
 
 _REFUSALS = (
     errno.EACCES,
@@ -29,10 +33,11 @@ class ArgumentParser(argparse.ArgumentParser):
 def run(command: Callable[[], None]) -> int:
     """Runs a command and returns its exit code.
 
-    0: done. 2: the input was wrong, or the system refused a file, which one
-    line on standard error says.
-    130: interrupted from the keyboard. Any other exception is a defect of the
-    program and keeps its traceback.
+    0: done. 2: the input was wrong, or the system refused a file. 3: training
+    diverged. 130 and 143: stopped by SIGINT (Ctrl-C) and SIGTERM. In all these
+    but the first a line on standard error says what happened. 141: nobody reads
+    the output any more. Any other exception is a defect of the program and
+    keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -43,6 +48,10 @@ def run(command: Callable[[], None]) -> int:
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Who read the output has gone (`| head`): there is no one to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
@@ -51,6 +60,12 @@ def run(command: Callable[[], None]) -> int:
             file=sys.stderr,
         )
         return 2
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    except Stopped as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return 128 + stop.signum
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

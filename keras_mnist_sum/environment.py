@@ -28,6 +28,27 @@ def to_json() -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
+def drift(text: str) -> str:
+    """What of `to_json`'s `text` that decides the last digits of a result is
+    otherwise here: names and both values, or an empty string."""
+
+    def deciding(facts: dict) -> dict:
+        packages = facts.get("packages") or {}
+        rest = ("python", "processor", "cores", "device")
+        return {**packages, **{name: facts.get(name) for name in rest}}
+
+    try:
+        before = deciding(json.loads(text))
+    except (ValueError, AttributeError, TypeError):
+        return "what it began with cannot be read"
+    now = deciding(json.loads(to_json()))
+    return ", ".join(
+        f"{name} {before.get(name)} then, {now[name]} now"
+        for name in now
+        if before.get(name) != now[name]
+    )
+
+
 def device() -> str:
     """The devices that TensorFlow computes on, for a person."""
     gpus = len(tf.config.list_physical_devices("GPU"))

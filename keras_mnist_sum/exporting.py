@@ -1,5 +1,6 @@
 """SavedModel: writing one for serving, and calling one."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,12 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
             f"A SavedModel is not overwritten. Received: {str(path)!r}"
         )
     with written_aside(path) as aside:
-        model.export(aside, verbose=False)
+        try:
+            model.export(aside, verbose=False)
+        except tf.errors.OpError as error:
+            # "... path; No space left on device [Op:SaveV2]"
+            why = error.message.rpartition("; ")[2].partition(" [")[0]
+            raise OSError(errno.EIO, why) from error
 
 
 def load_saved_model(

@@ -51,11 +51,7 @@ def training_dataset(
             images than a batch, or `start_step` is negative.
     """
     check_examples(images, labels)
-    if config.batch_size > len(images):
-        raise InputError(
-            f"`batch_size` must be at most the {len(images)} training images. "
-            f"Received: batch_size={config.batch_size}"
-        )
+    check_batch_size(config.batch_size, len(images))
     if start_step < 0:
         raise InputError(
             f"`start_step` must not be negative. Received: {start_step}"
@@ -95,6 +91,19 @@ def training_dataset(
     numbers = steps.map(number_batch)
     dataset = tf.data.Dataset.zip(mnist, numbers).map(_example(config))
     return _without_autotuning(dataset.prefetch(4))
+
+
+def check_batch_size(batch_size: int, num_images: int) -> None:
+    """Checks that a batch needs no image twice.
+
+    Raises:
+        InputError: If it does.
+    """
+    if batch_size > num_images:
+        raise InputError(
+            f"`batch_size` must be at most the {num_images} training images. "
+            f"Received: batch_size={batch_size}"
+        )
 
 
 def validation_dataset(

@@ -19,19 +19,26 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         outputs: Names of the outputs, in the order of the columns.
-        total_steps: Steps of the whole run: the last epoch may be shorter.
+        steps: Steps of the whole run.
+        steps_per_epoch: Steps of an epoch; the last one may be shorter.
         stream: Where to write. Default: standard output.
     """
 
-    def __init__(self, outputs, total_steps, stream=None):
+    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
         super().__init__()
         self.outputs = list(outputs)
-        self.total_steps = total_steps
+        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = -(-steps // steps_per_epoch)
         self.stream = stream or sys.stdout
         self.redraws = self.stream.isatty()
+        self.begin = len(self._begin(self.epochs - 1, 1.0, 0))
+        self.headed = False
 
     def on_train_begin(self, logs=None):
-        self.begin = len(self._begin(self.params["epochs"] - 1, 1.0, 0))
+        if self.headed:
+            return
+        self.headed = True
         blank = " " * self.begin
         losses, accuracies = (
             "".join(f"{name:>{_width(name, least)}}" for name in self.outputs)
@@ -45,17 +52,21 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
-        before = epoch * self.params["steps"]
-        self.steps = min(self.params["steps"], self.total_steps - before)
+        before = epoch * self.steps_per_epoch
+        self.in_epoch = min(self.steps_per_epoch, self.steps - before)
+        # An epoch that was interrupted has its last steps before it.
+        self.done = self.begun = self.in_epoch - self.params["steps"]
         self.epoch_start = self.drawn = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
         now = time.monotonic()
         if self.redraws and now - self.drawn >= _REFRESH:
             self.drawn = now
-            done = (batch + 1) / self.steps
-            left = (now - self.epoch_start) * (1 / done - 1)
-            line = self._begin(self.epoch, done, left, "left")
+            pace = (now - self.epoch_start) / (self.done - self.begun)
+            left = pace * (self.in_epoch - self.done)
+            share = self.done / self.in_epoch
+            line = self._begin(self.epoch, share, left, "left")
             self._write(f"\r{line}{self._cells(logs)}")
 
     def on_epoch_end(self, epoch, logs=None):
@@ -68,9 +79,8 @@ class Progress(keras.callbacks.Callback):
             self._write(f"{label}{self._cells(logs, 'val_')}\n")
 
     def _begin(self, epoch, done, seconds, word=""):
-        total = self.params["epochs"]
         filled = "━" * round(_BAR * done)
-        count = f"epoch {epoch + 1:>{len(str(total))}}/{total}"
+        count = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
         return f"{count} {filled:<{_BAR}} {seconds:4.0f}s {word:<4}"
 
     def _cells(self, logs, prefix=""):
@@ -78,7 +88,9 @@ class Progress(keras.callbacks.Callback):
         for name in self.outputs:
             loss = float(logs[f"{prefix}{name}_loss"])
             accuracy = 100 * float(logs[f"{prefix}{name}_accuracy"])
-            losses += f"{loss:>{_width(name, _LOSS)}.3f}"
+            # 0.123, 12.35, 123.5: squared errors begin large.
+            decimals = 3 - sum(loss >= bound for bound in (10, 100, 1000))
+            losses += f"{loss:>{_width(name, _LOSS)}.{decimals}f}"
             accuracies += f"{accuracy:>{_width(name, _ACCURACY)}.2f}"
         return f"{losses} |{accuracies}"
 

@@ -1,6 +1,7 @@
 """Run directories and the files in them: whole, or absent."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import time
@@ -17,6 +18,9 @@ MODEL = "model.keras"
 SAVED_MODEL = Path("saved_model", "1")
 OVERVIEW = "overview.png"
 RESULTS = "results.json"
+CHECKPOINTS = "checkpoints"
+
+_ASIDE = ".partial-"
 
 
 def new_run_dir(name: str) -> Path:
@@ -31,17 +35,24 @@ def newest_run() -> Path | None:
     return newest and newest.parent
 
 
-def check_new(run_dir: Path) -> None:
-    """Checks, without writing, that `run_dir` can become a new run.
+def check_usable(run_dir: Path) -> None:
+    """Checks, without writing, that `run_dir` is a run or can become one.
 
     Raises:
-        InputError: If it is not writable, or already holds something.
+        InputError: If it is not writable, or holds something else.
     """
-    if run_dir.is_dir() and any(run_dir.iterdir()):
-        raise InputError(
-            "`run_dir` must be new or empty, so that nothing is overwritten. "
-            f"Received: {str(run_dir)!r}"
-        )
+    if run_dir.is_dir() and not (run_dir / CONFIG).is_file():
+        others = [
+            path.name
+            for path in run_dir.iterdir()
+            if path.name != CHECKPOINTS and not path.name.startswith(_ASIDE)
+        ]
+        if others:
+            raise InputError(
+                "`run_dir` must be new, empty, or a run to go on with, so that "
+                f"nothing is overwritten. Received: {str(run_dir)!r}, which "
+                f"holds {min(others)}"
+            )
     if not _may_be_created(run_dir):
         raise InputError(
             f"`run_dir` must be writable. Received: {str(run_dir)!r}"
@@ -67,24 +78,32 @@ def _may_be_created(folder: Path) -> bool:
     return ancestor.is_dir() and os.access(ancestor, os.W_OK | os.X_OK)
 
 
-def claim(run_dir: Path, config: str) -> None:
-    """Makes `run_dir` this run's own, by writing its `config.json`.
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Keeps other processes out of `run_dir` while the block runs.
+
+    The system lifts the lock when the process ends, however it ends. What a
+    process that was killed left half-written is removed.
 
     Raises:
-        InputError: If another run was faster, or the system refuses.
+        InputError: If another process holds the lock, or the system refuses.
     """
+    path = run_dir / CHECKPOINTS / "lock"
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with open(run_dir / CONFIG, "x", encoding="utf-8") as file:
-            file.write(config)
-    except FileExistsError:
-        raise InputError(
-            f"Another run has begun there. Received: {str(run_dir)!r}"
-        ) from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a")
     except OSError as error:
-        raise InputError(
-            f"Cannot write. Received: {str(run_dir)!r} ({error.strerror})"
-        ) from error
+        raise _cannot_write(path, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"Another process is training there. Received: {str(run_dir)!r}"
+            ) from None
+        for litter in list(run_dir.rglob(f"{_ASIDE}*")):
+            _remove(litter)
+        yield
 
 
 @contextlib.contextmanager
@@ -98,23 +117,42 @@ def written_aside(path: Path) -> Iterator[Path]:
         InputError: If the system refuses to write there.
     """
     # The suffix stays: writers choose their format by it.
-    aside = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    aside = path.with_name(f"{_ASIDE}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        if aside.is_file():
-            with open(aside, "rb+") as file:
-                os.fsync(file.fileno())
+        for written in (*aside.rglob("*"), aside):
+            _flush(written)
         os.replace(aside, path)
+        _flush(path.parent)
     except OSError as error:
-        raise InputError(
-            f"Cannot write. Received: {str(path)!r} ({error.strerror})"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside, ignore_errors=True)
-        elif aside.exists():
-            aside.unlink()
+        _remove(aside)
+
+
+def _flush(path: Path) -> None:
+    """Has the system put a file, or a folder's names, onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Removes what is there, if anything is, as far as the system lets us."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"Cannot write. Received: {str(path)!r} ({error.strerror or error})"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,14 +1,17 @@
 """`train(config, run_dir)`: from a config to a trained and exported model."""
 
-import csv
 import dataclasses
-import io
-import math
-import time
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from keras_mnist_sum import checkpoints
 from keras_mnist_sum import environment
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
@@ -22,19 +25,34 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
 from keras_mnist_sum.progress import Progress
+from keras_mnist_sum.recording import Recorder
+from keras_mnist_sum.sources import Mnist
 from keras_mnist_sum.sources import load_mnist
+from keras_mnist_sum.stopping import StopRequests
 
 
-def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
+def train(
+    config: Config,
+    run_dir: str | Path,
+    checkpoint_every: int | None = None,
+    verbose: int = 1,
+) -> dict:
     """Trains the model that `config` describes and writes a run directory.
 
     The directory receives `config.json`, `environment.json`, `history.csv`
     (a row an epoch), `model.keras`, `saved_model/1/`, `overview.png` and
     `results.json`. The test set is scored once, after the last step.
 
+    A run that was interrupted, in whatever way, goes on from its newest
+    checkpoint when it is called again with the same arguments, to the same
+    weights.
+
     Args:
         config: The run.
-        run_dir: Where to write: a new or empty directory.
+        run_dir: Where to write: a new or empty directory, or that of a run
+            with an equal config.
+        checkpoint_every: Steps between checkpoints. Default: as many as take
+            about 30 seconds.
         verbose: 0 prints nothing, 1 says what happens.
 
     Returns:
@@ -42,90 +60,219 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         right cells of each learned table, and the cost.
 
     Raises:
-        InputError: If the data or the directory cannot be used.
+        InputError: If the data or the directory cannot be used, or belong to
+            another run.
+        DivergedError: If the loss or a weight is no longer finite.
+        Stopped: On SIGINT or SIGTERM, after the running step.
     """
     run_dir = Path(run_dir)
     say = print if verbose else _say_nothing
-    runs.check_new(run_dir)
-    mnist = load_mnist(config.data, config.data_dir)
-    if mnist.warning:
-        say(f"WARNING: {mnist.warning}")
-    config = dataclasses.replace(
-        config, data=mnist.source, data_dir=mnist.data_dir
-    )
-    examples = mnist.hold_out(config.validation_fraction)
-    images, labels, held_out_images, held_out_labels = examples
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise InputError(
+            "`checkpoint_every` must be a positive number of steps. "
+            f"Received: checkpoint_every={checkpoint_every}"
+        )
+    runs.check_usable(run_dir)
+    with StopRequests() as requests:
+        mnist = load_mnist(config.data, config.data_dir)
+        if mnist.warning:
+            say(f"WARNING: {mnist.warning}")
+        config = dataclasses.replace(
+            config, data=mnist.source, data_dir=mnist.data_dir
+        )
+        examples = mnist.hold_out(config.validation_fraction)
+        count = len(examples[0])
+        pipeline.check_batch_size(config.batch_size, count)
+        keras.utils.set_random_seed(config.seed)
+        model = compile_model(build_model(config), config)
+        cost = {
+            "parameters": model.count_params(),
+            "multiply_adds": count_multiply_adds(model),
+            "steps": config.steps,
+            "epochs": config.steps * config.batch_size / count,
+        }
+        say(
+            f"data   {mnist.description}: {count:,} images to train on, "
+            f"{len(examples[2]):,} held out, {len(mnist.test_images):,} to "
+            "test\n"
+            f"model  {config.backbone}, {config.head} heads: "
+            f"{cost['parameters']:,} parameters, "
+            f"{cost['multiply_adds'] / 1e6:.1f} million multiply-adds per "
+            "image\n"
+            f"train  {config.steps:,} steps of {config.batch_size} "
+            f"({cost['epochs']:.1f} epochs), {config.optimizer} in "
+            f"{config.precision} on {environment.device()}"
+        )
+        results = run_dir / runs.RESULTS
+        if results.is_file():
+            _check_config(run_dir, config)
+            say(f"run    {run_dir} was finished before")
+        else:
+            with runs.locked(run_dir):
+                _claim(run_dir, config, say)
+                if not results.is_file():
+                    cost["training_seconds"] = _fit(
+                        model,
+                        examples,
+                        config,
+                        run_dir,
+                        requests,
+                        checkpoint_every,
+                        verbose,
+                    )
+                    _finish(model, mnist, config, run_dir, cost, say)
+                shutil.rmtree(run_dir / runs.CHECKPOINTS)
+    return json.loads(runs.read_text(results))
 
-    keras.utils.set_random_seed(config.seed)
-    model = compile_model(build_model(config), config)
-    dataset = pipeline.training_dataset(images, labels, config)
+
+def _claim(run_dir: Path, config: Config, say: Callable) -> None:
+    """Makes `run_dir` this run's own, or checks that it is.
+
+    `config.json` comes first: with it, a directory is a run.
+    """
+    if (run_dir / runs.CONFIG).is_file():
+        _check_config(run_dir, config)
+    else:
+        runs.write_text(run_dir / runs.CONFIG, config.to_json())
+    path = run_dir / runs.ENVIRONMENT
+    if path.is_file():
+        drift = environment.drift(runs.read_text(path))
+        if drift:
+            say(f"WARNING: results may differ in their last digits: {drift}")
+    else:
+        runs.write_text(path, environment.to_json())
+
+
+def _check_config(run_dir: Path, config: Config) -> None:
+    """Refuses a run that began with another config."""
+    before = Config.from_json(runs.read_text(run_dir / runs.CONFIG))
+    differences = [
+        f"{name}={old!r}, not {getattr(config, name)!r}"
+        for name, old in dataclasses.asdict(before).items()
+        if old != getattr(config, name)
+    ]
+    if differences:
+        raise InputError(
+            "`run_dir` belongs to a run with another config. "
+            f"Received: {str(run_dir)!r} with {', '.join(differences)}"
+        )
+
+
+def _fit(
+    model: keras.Model,
+    examples: tuple[np.ndarray, ...],
+    config: Config,
+    run_dir: Path,
+    requests: StopRequests,
+    checkpoint_every: int | None,
+    verbose: int,
+) -> float:
+    """Trains `model` from the newest checkpoint, if there is one, to the end.
+
+    Returns:
+        The seconds that all steps took, in this process and earlier ones.
+    """
+    say = print if verbose else _say_nothing
+    images, labels, held_out_images, held_out_labels = examples
+    digest = hashlib.sha256(b"".join(x.tobytes() for x in examples)).hexdigest()
+    checkpoint = checkpoints.load_newest(
+        run_dir / runs.CHECKPOINTS, lambda line: say(f"WARNING: {line}")
+    )
+    if checkpoint:
+        if checkpoint.notes["data"] != digest:
+            raise InputError(
+                "The training images or labels are not those that this run "
+                f"began with. Received: {str(run_dir)!r}"
+            )
+        checkpoint.restore(model, "weights", "optimizer")
+    begun = f", going on after step {checkpoint.step:,}" if checkpoint else ""
+    say(f"run    {run_dir}{begun}\n")
+
+    # The fewest whole batches that pass over all images; the last epoch of a
+    # run may be shorter.
+    steps_per_epoch = -(-len(images) // config.batch_size)
+    recorder = Recorder(
+        run_dir,
+        config.steps,
+        steps_per_epoch,
+        requests,
+        checkpoint_every,
+        {"data": digest},
+        checkpoint,
+    )
+    callbacks = [recorder]
+    if verbose:
+        names = task.outputs(config.difference)
+        callbacks.append(Progress(names, config.steps, steps_per_epoch))
     held_out = None
     if len(held_out_images):
         held_out = pipeline.validation_dataset(
             held_out_images, held_out_labels, config
         )
-    # The fewest whole batches that pass over all images; the last epoch of a
-    # run may be shorter.
-    steps_per_epoch = -(-len(images) // config.batch_size)
-    cost = {
-        "parameters": model.count_params(),
-        "multiply_adds": count_multiply_adds(model),
-        "steps": config.steps,
-        "epochs": config.steps * config.batch_size / len(images),
-    }
-    say(
-        f"data   {mnist.description}: {len(images):,} images to train on, "
-        f"{len(held_out_images):,} held out, {len(mnist.test_images):,} to "
-        "test\n"
-        f"model  {config.backbone}, {config.head} heads: "
-        f"{cost['parameters']:,} parameters, "
-        f"{cost['multiply_adds'] / 1e6:.1f} million multiply-adds per image\n"
-        f"train  {config.steps:,} steps of {config.batch_size} "
-        f"({cost['epochs']:.1f} epochs), {config.optimizer} in "
-        f"{config.precision} on "
-        f"{environment.device()}\n"
-        f"run    {run_dir}\n"
-    )
-    runs.claim(run_dir, config.to_json())
-    runs.write_text(run_dir / runs.ENVIRONMENT, environment.to_json())
+    with requests.deferred():
+        for step, count, epoch, end in _segments(
+            recorder.step, config.steps, steps_per_epoch
+        ):
+            model.fit(
+                pipeline.training_dataset(images, labels, config, step),
+                initial_epoch=epoch,
+                epochs=end,
+                steps_per_epoch=count,
+                validation_data=held_out,
+                shuffle=False,
+                callbacks=callbacks,
+                verbose=0,
+            )
+    return round(recorder.seconds, 2)
 
-    callbacks = [
-        _StopAtStep(config.steps),
-        _History(run_dir / runs.HISTORY),
-        _StopWhenDiverged(),
-    ]
-    if verbose:
-        callbacks.append(
-            Progress(task.outputs(config.difference), config.steps)
-        )
-    start = time.monotonic()
-    model.fit(
-        dataset,
-        epochs=-(-config.steps // steps_per_epoch),
-        steps_per_epoch=steps_per_epoch,
-        validation_data=held_out,
-        shuffle=False,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    cost["training_seconds"] = round(time.monotonic() - start, 2)
 
+def _segments(
+    step: int, steps: int, steps_per_epoch: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Cuts the steps from `step` to `steps` into calls of `fit`, each of them
+    of epochs of one length: the rest of the running epoch, whole epochs, and
+    a shorter last one.
+
+    Yields:
+        `(first step, steps per epoch, first epoch, epoch after the last)`.
+    """
+    while step < steps:
+        epoch, done = divmod(step, steps_per_epoch)
+        whole = 0 if done else (steps - step) // steps_per_epoch
+        count = min(steps_per_epoch - done, steps - step)
+        yield step, count, epoch, epoch + max(whole, 1)
+        step += count * max(whole, 1)
+
+
+def _finish(
+    model: keras.Model,
+    mnist: Mnist,
+    config: Config,
+    run_dir: Path,
+    cost: dict,
+    say: Callable,
+) -> None:
+    """Saves, exports, scores and draws the trained model.
+
+    `results.json` comes last: with it, a run is finished.
+    """
     model = _in_float32(model, config)
     with runs.written_aside(run_dir / runs.MODEL) as aside:
         model.save(aside)
-    exporting.export_saved_model(model, run_dir / runs.SAVED_MODEL)
+    if not (run_dir / runs.SAVED_MODEL).exists():
+        exporting.export_saved_model(model, run_dir / runs.SAVED_MODEL)
 
     answerer = evaluation.answerer_of_model(model)
     test = mnist.test_images, mnist.test_labels, config.difference
     scored = evaluation.evaluate(answerer, *test)
-    cells = evaluation.table_cells_right(model, config.difference)
     report = {
         "data": mnist.description,
         **scored.to_dict(),
-        "table_cells_right": cells,
+        "table_cells_right": evaluation.table_cells_right(
+            model, config.difference
+        ),
         **cost,
     }
-    runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
     say(
         f"\ntest   {mnist.description}: {scored.images:,} images x "
         f"{task.NUM_DIGITS} numbers = {scored.pairs:,} pairs; trained in "
@@ -143,7 +290,7 @@ def train(config: Config, run_dir: str | Path, verbose: int = 1) -> dict:
         title=f"{config.preset}: {shares} right of {scored.pairs:,} test pairs"
         f"\n{mnist.description}",
     )
-    return report
+    runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
 
 
 def _in_float32(model: keras.Model, config: Config) -> keras.Model:
@@ -152,63 +299,6 @@ def _in_float32(model: keras.Model, config: Config) -> keras.Model:
     copy = build_model(config)
     copy.set_weights(model.get_weights())
     return copy
-
-
-class _StopAtStep(keras.callbacks.Callback):
-    """Ends `fit` after `steps` steps, in the middle of an epoch if need be."""
-
-    def __init__(self, steps):
-        super().__init__()
-        self.steps = steps
-        self.seen = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seen += 1
-        if self.seen >= self.steps:
-            self.model.stop_training = True
-
-
-class _StopWhenDiverged(keras.callbacks.Callback):
-    """Ends `fit` with an error as soon as the loss is no longer a number."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            optimizer = self.model.optimizer
-            rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
-            raise InputError(
-                "The loss is no longer finite: try a lower learning rate. "
-                f"Received: loss={float(logs['loss'])} at step "
-                f"{int(optimizer.iterations)}, learning rate {float(rate):.3g}"
-            )
-
-
-class _History(keras.callbacks.Callback):
-    """Writes `history.csv`, whole, after each epoch."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-        self.rows = []
-
-    def on_train_begin(self, logs=None):
-        self.start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-        self.rows.append(
-            {
-                "epoch": epoch + 1,
-                "step": int(self.model.optimizer.iterations),
-                "seconds": round(time.monotonic() - self.start, 2),
-                "learning_rate": float(rate),
-                **{name: float(value) for name, value in logs.items()},
-            }
-        )
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        runs.write_text(self.path, text.getvalue())
 
 
 def _say_nothing(text: str) -> None:

@@ -16,3 +16,12 @@ def digits():
     for image, label in zip(images, labels):
         image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
     return images, labels
+
+
+@pytest.fixture
+def npz(digits, tmp_path_factory):
+    """The path of a tiny MNIST."""
+    images, labels = digits
+    path = tmp_path_factory.mktemp("data") / "mnist.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    return path

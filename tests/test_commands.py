@@ -146,12 +146,16 @@ def test_scoring_on_what_may_have_been_trained_on_is_said(
     assert "may have been trained on" in capsys.readouterr().out
 
 
-def test_second_run_in_the_same_directory_changes_nothing(trained, capsys):
+def test_other_run_in_the_same_directory_changes_nothing(trained, capsys):
     run_dir, _ = trained
-    before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+    before = {
+        p: p.stat().st_mtime_ns for p in run_dir.rglob("*") if p.is_file()
+    }
     code = train.main(["--data", "sample", "--run-dir", str(run_dir)])
-    assert code == 2 and "nothing is overwritten" in capsys.readouterr().err
-    assert before == {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+    assert code == 2
+    assert "seed=5, not 0" in capsys.readouterr().err
+    after = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*") if p.is_file()}
+    assert before == after
 
 
 def fails_in_one_line(main, arguments, capsys):
@@ -192,6 +196,7 @@ def no_network(monkeypatch, tmp_path):
         (["--data", "."], "must hold train-images-idx3-ubyte"),
         (["--data", "tfds", "--data-dir", "empty"], "no network"),
         (["--run-dir", "taken"], "nothing is overwritten"),
+        (["--checkpoint-every", "0"], "Received: checkpoint_every=0"),
         (["--run-dir", "taken/file/run"], "must be writable"),
         (["--run-dir", "x" * 300], "File name too long"),
         (["--data", "x" * 300], "File name too long"),
@@ -255,6 +260,21 @@ def test_wrong_evaluation_input_is_one_line(
     Path("broken", "saved_model.pb").write_bytes(b"no model")
     runs.write_text(Path("unfinished", runs.CONFIG), "{}")
     assert message in fails_in_one_line(evaluate.main, arguments, capsys)
+
+
+def test_reader_that_has_gone_is_no_traceback():
+    program = (
+        "import sys\n"
+        "from keras_mnist_sum import cli\n"
+        "sys.exit(cli.run(lambda: [print('line') for _ in range(10**5)]))\n"
+    )
+    result = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" | head -1; exit ${PIPESTATUS[0]}',
+         sys.executable, program],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (141, "line\n")
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("command", ["train.py", "evaluate.py"])

@@ -12,21 +12,22 @@ class Terminal(io.StringIO):
         return True
 
 
-def train(stream, epochs=2, steps=3, held_out=True, total=None):
+def train(stream, epochs=2, steps=3, held_out=True, total=None, begun=0):
     """What `fit` would call, with known numbers."""
     total = total or epochs * steps
-    progress = Progress(OUTPUTS, total, stream)
-    progress.set_params({"epochs": epochs, "steps": steps})
+    progress = Progress(OUTPUTS, total, steps, stream)
     logs = {}
     for i, name in enumerate(OUTPUTS):
         logs[f"{name}_loss"] = 0.125 + i
         logs[f"{name}_accuracy"] = 0.9 + i / 100
     if held_out:
         logs.update({f"val_{name}": 0.5 for name in list(logs)})
-    progress.on_train_begin()
     for epoch in range(epochs):
+        count = min(steps, total - epoch * steps) - (0 if epoch else begun)
+        progress.set_params({"epochs": epoch + 1, "steps": count})
+        progress.on_train_begin()
         progress.on_epoch_begin(epoch)
-        for step in range(min(steps, total - epoch * steps)):
+        for step in range(count):
             progress.on_train_batch_end(step, logs)
         progress.on_epoch_end(epoch, logs)
     return stream.getvalue()
@@ -51,6 +52,17 @@ def test_columns_stand_under_their_names():
         assert line.index("|") == lines[1].index("|")
 
 
+@pytest.mark.parametrize(
+    "loss, shown",
+    [(0.125, "0.125"), (10.397, "10.40"), (123.46, "123.5"), (6543.2, "6543")],
+)
+def test_large_losses_keep_to_their_columns(loss, shown):
+    progress = Progress(OUTPUTS, 6, 3, io.StringIO())
+    logs = {f"{name}_loss": loss for name in OUTPUTS}
+    logs |= {f"{name}_accuracy": 0.5 for name in OUTPUTS}
+    assert progress._cells(logs).split("|")[0].split() == [shown] * 3
+
+
 @pytest.mark.parametrize("epochs", [1, 10, 99])
 def test_line_fits_a_terminal(monkeypatch, epochs):
     monkeypatch.setattr("keras_mnist_sum.progress._REFRESH", 0)
@@ -63,6 +75,13 @@ def test_bar_of_a_short_last_epoch_fills_up(monkeypatch):
     text = train(Terminal(), epochs=2, steps=6, total=9)
     drawn = [line for line in text.split("\r") if "epoch 2/2" in line]
     assert [line.count("━") for line in drawn] == [2, 4, 6, 6]
+
+
+def test_bar_of_an_interrupted_epoch_goes_on_where_it_was(monkeypatch):
+    monkeypatch.setattr("keras_mnist_sum.progress._REFRESH", 0)
+    text = train(Terminal(), epochs=2, steps=6, begun=4)
+    drawn = [line for line in text.split("\r") if "epoch 1/2" in line]
+    assert [line.count("━") for line in drawn] == [5, 6, 6]
 
 
 def test_a_file_gets_no_carriage_returns(monkeypatch):

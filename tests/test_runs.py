@@ -41,13 +41,19 @@ def test_refused_write_is_one_clear_error(tmp_path):
         runs.write_text(tmp_path / "file" / "below", "text")
 
 
-def test_run_directory_must_be_new_or_empty(tmp_path):
-    runs.check_new(tmp_path / "a" / "b")
-    runs.check_new(tmp_path)
+def test_run_directory_must_be_new_or_empty_or_a_run(tmp_path):
+    runs.check_usable(tmp_path / "a" / "b")
+    runs.check_usable(tmp_path)
+    # What is there when a run is killed before it has begun.
+    (tmp_path / runs.CHECKPOINTS).mkdir()
+    (tmp_path / ".partial-1-config.json").touch()
+    runs.check_usable(tmp_path)
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(InputError, match="`run_dir` must be.*Received"):
-            runs.check_new(path)
+            runs.check_usable(path)
+    (tmp_path / runs.CONFIG).touch()
+    runs.check_usable(tmp_path)
 
 
 def test_newest_run_is_the_one_whose_model_was_written_last(
@@ -66,13 +72,6 @@ def test_default_run_directory_bears_the_preset_and_the_time():
     path = runs.new_run_dir("residual")
     assert path.parent == runs.ROOT
     assert path.name.startswith("residual-20")
-
-
-def test_a_directory_belongs_to_the_first_run_that_claims_it(tmp_path):
-    runs.claim(tmp_path / "run", "first")
-    with pytest.raises(InputError, match="Another run has begun there"):
-        runs.claim(tmp_path / "run", "second")
-    assert (tmp_path / "run" / runs.CONFIG).read_text() == "first"
 
 
 def test_file_to_write_is_checked_beforehand(tmp_path):

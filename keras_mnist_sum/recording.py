@@ -1,0 +1,144 @@
+"""What a run writes while it trains: its history, and its checkpoints."""
+
+import csv
+import io
+import math
+import time
+from pathlib import Path
+
+import keras
+
+from keras_mnist_sum import checkpoints
+from keras_mnist_sum import runs
+from keras_mnist_sum.checkpoints import Checkpoint
+from keras_mnist_sum.errors import DivergedError
+from keras_mnist_sum.errors import Stopped
+from keras_mnist_sum.stopping import StopRequests
+
+_SECONDS_BETWEEN = 30.0
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes `history.csv` after each epoch, and checkpoints in between; ends
+    `fit` with an error where the loss diverges or someone asks to stop.
+
+    At the end of an epoch a checkpoint comes after the epoch's row, never
+    between the last step and the row: one that is taken up again neither lacks
+    an epoch nor has it twice.
+
+    Args:
+        run_dir: The run directory.
+        steps: Steps of the whole run.
+        steps_per_epoch: Steps of an epoch; the last one may be shorter.
+        requests: Looked at after each step.
+        every: Steps between checkpoints; `None` for about 30 seconds.
+        notes: Written into each checkpoint.
+        checkpoint: Where the run goes on from. Its metrics are put back into
+            the epoch that was running.
+
+    Attributes:
+        seconds: Time spent training, up to the last step, from the first.
+
+    Raises:
+        DivergedError: From `fit`, if the loss or a weight is not finite.
+        Stopped: From `fit`, if that was requested, after a checkpoint.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        steps: int,
+        steps_per_epoch: int,
+        requests: StopRequests,
+        every: int | None = None,
+        notes: dict | None = None,
+        checkpoint: Checkpoint | None = None,
+    ):
+        super().__init__()
+        self.run_dir = run_dir
+        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
+        self.requests = requests
+        self.every = every
+        self.notes = notes or {}
+        self.checkpoint = checkpoint
+        self.step = self.saved_step = checkpoint.step if checkpoint else 0
+        before = checkpoint.notes if checkpoint else {}
+        self.rows = before.get("history", [])
+        self.seconds = before.get("seconds", 0.0)
+        self.clock = self.saved_at = time.monotonic()
+
+    def on_train_begin(self, logs=None):
+        self.clock = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Between two epochs, metrics are those of the held-out images.
+        if self.checkpoint and self.step % self.steps_per_epoch:
+            self.checkpoint.restore(self.model, "metrics")
+        self.checkpoint = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if not math.isfinite(logs["loss"]):
+            raise self._diverged(f"loss={float(logs['loss'])}")
+        last = self.step % self.steps_per_epoch == 0 or self.step == self.steps
+        if not last:
+            self._save_if_due()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._tick()
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "step": self.step,
+                "seconds": round(self.seconds, 2),
+                "learning_rate": self._learning_rate(),
+                **{name: float(value) for name, value in logs.items()},
+            }
+        )
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        runs.write_text(self.run_dir / runs.HISTORY, text.getvalue())
+        self._save_if_due()
+
+    def _save_if_due(self):
+        if self.every:
+            due = self.step - self.saved_step >= self.every
+        else:
+            due = time.monotonic() - self.saved_at >= _SECONDS_BETWEEN
+        stop = self.requests.received
+        if not (due or stop or self.step == self.steps):
+            return
+        self._tick()
+        finite = checkpoints.save(
+            self.run_dir / runs.CHECKPOINTS,
+            self.model,
+            self.step,
+            {**self.notes, "seconds": self.seconds, "history": self.rows},
+        )
+        if not finite:
+            raise self._diverged("a weight that is not finite")
+        self.saved_step, self.saved_at = self.step, time.monotonic()
+        if stop:
+            raise Stopped(
+                stop,
+                f"stopped after step {self.step:,} of {self.steps:,}, saved",
+            )
+
+    def _tick(self):
+        now = time.monotonic()
+        self.seconds += now - self.clock
+        self.clock = now
+
+    def _learning_rate(self):
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        return float(rate)
+
+    def _diverged(self, received):
+        return DivergedError(
+            "The run has diverged: try a lower learning rate, or a longer "
+            f"warm-up. Received: {received} after step {self.step}, learning "
+            f"rate {self._learning_rate():.3g}"
+        )

@@ -1,0 +1,127 @@
+"""Runs that end early, each in a process of its own, forked from one that has
+TensorFlow imported already: a start takes two seconds instead of ten."""
+
+import importlib
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from keras_mnist_sum.quiet import import_tensorflow
+
+import_tensorflow()
+
+from keras_mnist_sum import cli  # noqa: E402
+from keras_mnist_sum import runs  # noqa: E402
+from keras_mnist_sum import training  # noqa: E402
+from keras_mnist_sum.recording import Recorder  # noqa: E402
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([__name__])
+
+
+def run(config, run_dir, *trouble, every=3):
+    """Runs `training.train` with `trouble`, a function below and its
+    arguments, and returns the exit code: that of the command, or minus the
+    signal that killed it."""
+    process = start(config, run_dir, *trouble, every=every)
+    process.join()
+    return process.exitcode
+
+
+def start(config, run_dir, *trouble, every=3):
+    process = CONTEXT.Process(
+        target=_child, args=(config, run_dir, every, trouble)
+    )
+    process.start()
+    return process
+
+
+def errors(run_dir):
+    """What the last process in `run_dir` wrote to standard error."""
+    return Path(f"{run_dir}.stderr").read_text()
+
+
+def _child(config, run_dir, every, trouble):
+    with open(f"{run_dir}.stderr", "w") as file:
+        os.dup2(file.fileno(), 2)
+    if trouble:
+        trouble[0](*trouble[1:])
+    sys.exit(
+        cli.run(
+            lambda: training.train(
+                config, run_dir, checkpoint_every=every, verbose=0
+            )
+        )
+    )
+
+
+def signal_at_step(step, *signums):
+    """The process gets these signals right after its `step`-th step."""
+    steps = iter(range(1, 10**9))
+    work = Recorder.on_train_batch_end
+
+    def on_train_batch_end(recorder, batch, logs=None):
+        if next(steps) == step:
+            for signum in signums:
+                os.kill(os.getpid(), signum)
+        work(recorder, batch, logs)
+
+    Recorder.on_train_batch_end = on_train_batch_end
+
+
+def kill_while_writing(name, moment):
+    """SIGKILL as the file or folder called `name` (or that ends so) is
+    written: `"begun"` and half there, `"written"` whole but under its
+    temporary name, or just `"renamed"`."""
+    flush, replace = runs._flush, os.replace
+
+    def killing_flush(path):
+        if path.name.startswith(runs._ASIDE) and path.name.endswith(name):
+            for part in (path, *path.rglob("*")):
+                if part.is_file():
+                    os.truncate(part, part.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        flush(path)
+
+    def killing_replace(source, target):
+        if not str(target).endswith(name):
+            return replace(source, target)
+        if moment == "renamed":
+            replace(source, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if moment == "begun":
+        runs._flush = killing_flush
+    else:
+        os.replace = killing_replace
+
+
+def pause_while_writing(name, seconds, announce):
+    """Creates the file `announce` and sleeps before `name` is renamed."""
+    replace = os.replace
+
+    def pausing_replace(source, target):
+        if str(target).endswith(name):
+            announce.touch()
+            time.sleep(seconds)
+        replace(source, target)
+
+    os.replace = pausing_replace
+
+
+def small_files(name, size):
+    """From the call of `name`, a function of the package, no file may grow
+    beyond `size` bytes, as under a quota."""
+    module, _, function = name.partition(".")
+    module = importlib.import_module(f"keras_mnist_sum.{module}")
+    work = getattr(module, function)
+
+    def limited(*arguments, **named):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return work(*arguments, **named)
+
+    setattr(module, function, limited)

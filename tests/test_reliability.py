@@ -1,0 +1,312 @@
+"""A run may be killed, stopped, starved or misled at any moment."""
+
+import csv
+import hashlib
+import json
+import random
+import shlex
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import train
+from keras_mnist_sum import checkpoints
+from keras_mnist_sum import runs
+from keras_mnist_sum import training
+from keras_mnist_sum.compiling import compile_model
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import DivergedError
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.models import build_model
+from keras_mnist_sum.models import load_model
+from keras_mnist_sum.recording import Recorder
+from tests import interrupted
+
+
+@pytest.fixture
+def config(npz):
+    """48 images, 6 steps an epoch; dropout has a random state of its own."""
+    return Config(
+        data=str(npz), backbone="dropout", width=4, steps=96, batch_size=8
+    )
+
+
+def outcome(run_dir):
+    """A hash of the weights, the history and the counts of a finished run,
+    and the names of what it left."""
+    weights = load_model(run_dir / runs.MODEL).get_weights()
+    digest = hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest()
+    with open(run_dir / runs.HISTORY) as file:
+        history = list(csv.DictReader(file))
+    results = json.loads((run_dir / runs.RESULTS).read_text())
+    for timed in (results, *history):
+        timed.pop("training_seconds", None), timed.pop("seconds", None)
+    names = sorted(str(p.relative_to(run_dir)) for p in run_dir.rglob("*"))
+    return digest, history, results, names
+
+
+@pytest.mark.slow
+def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
+    """20 times by SIGKILL: after some step, inside a write, at any time."""
+    assert interrupted.run(config, tmp_path / "whole") == 0
+    expected = outcome(tmp_path / "whole")
+    assert [int(row["epoch"]) for row in expected[1]] == list(range(1, 17))
+
+    draw = random.Random(0)
+    moments = ["begun", "written", "renamed"]
+    kills = [(".ckpt", moment) for moment in moments]
+    kills += [("history.csv", moment) for moment in moments]
+    kills += [draw.randint(1, 8) for _ in range(6)]
+    draw.shuffle(kills)
+    kills[:0] = [("config.json", "begun"), ("environment.json", "written")]
+    kills += [(name, "written") for name in ("model.keras", "1")]
+    kills += [("overview.png", "begun"), ("results.json", "written")]
+    run_dir = tmp_path / "killed"
+    for kill in kills:
+        trouble = (interrupted.signal_at_step, kill, signal.SIGKILL)
+        if isinstance(kill, tuple):
+            trouble = (interrupted.kill_while_writing, *kill)
+        code = interrupted.run(config, run_dir, *trouble)
+        assert code == -signal.SIGKILL, kill
+    for _ in range(3):
+        process = interrupted.start(config, run_dir)
+        time.sleep(draw.uniform(0, 2))
+        process.kill()
+        process.join()
+    assert interrupted.run(config, run_dir) == 0
+    assert outcome(run_dir) == expected
+
+
+@pytest.fixture
+def model(config):
+    """Compiled, with weights of its own."""
+    return compile_model(build_model(config), config)
+
+
+def damages(content):
+    """Some of the ways in which a file goes bad, all over it."""
+    for share in (0.0, 0.1, 0.5, 0.9):
+        yield content[: int(len(content) * share)]
+    yield content[:-1]
+    places = [0, 30, 100, 150, len(content) // 2, len(content) - 1]
+    for place in places:
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        yield bytes(flipped)
+
+
+def test_damaged_checkpoint_gives_way_to_the_one_before(model, tmp_path):
+    for step in (10, 20):
+        checkpoints.save(tmp_path, model, step, {"seconds": 1.5})
+    older, newest = sorted(tmp_path.iterdir())
+    content = newest.read_bytes()
+    for damaged in damages(content):
+        newest.write_bytes(damaged)
+        warnings = []
+        found = checkpoints.load_newest(tmp_path, warnings.append)
+        assert found.step == 10 and found.notes == {"seconds": 1.5}
+        [warning] = warnings
+        assert "damaged" in warning and str(newest) in warning
+    newest.write_bytes(content)
+    assert checkpoints.load_newest(tmp_path, warnings.append).step == 20
+
+
+def test_without_a_whole_checkpoint_nothing_starts_from_scratch(
+    config, npz, tmp_path, capsys
+):
+    folder = tmp_path / "run" / runs.CHECKPOINTS
+    code = interrupted.run(
+        config, tmp_path / "run", interrupted.signal_at_step, 7, signal.SIGKILL
+    )
+    assert code == -signal.SIGKILL
+    found = sorted(path.name for path in folder.glob("*.ckpt"))
+    assert found == ["step-000000003.ckpt", "step-000000006.ckpt"]
+    for path in folder.glob("*.ckpt"):
+        path.write_bytes(path.read_bytes()[:-1])
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match="No checkpoint is whole.*Received"):
+        training.train(config, tmp_path / "run")
+    assert capsys.readouterr().out.count("WARNING: ") == 2
+    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert before == after
+
+
+def test_checkpoints_do_not_pile_up(model, tmp_path):
+    for step in range(1, 9):
+        assert checkpoints.save(tmp_path, model, step, {})
+    steps = [int(path.stem[-9:]) for path in sorted(tmp_path.iterdir())]
+    assert steps == [6, 7, 8] and checkpoints.KEEP == 3
+
+
+def test_checkpoint_of_another_model_is_refused(model, config, tmp_path):
+    checkpoints.save(tmp_path, model, 1, {})
+    checkpoint = checkpoints.load_newest(tmp_path, print)
+    wider = Config(**{**vars(config), "width": 8})
+    other = compile_model(build_model(wider), wider)
+    with pytest.raises(InputError, match="of another model.*Received"):
+        checkpoint.restore(other, "weights")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_finishes_the_step_and_saves(config, tmp_path, signum):
+    """Also in the last step of an epoch, whose row it must not lack."""
+    for step, rows in ((4, 0), (2, 1)):
+        code = interrupted.run(
+            config, tmp_path, interrupted.signal_at_step, step, signum
+        )
+        assert code == 128 + signum
+    folder = tmp_path / runs.CHECKPOINTS
+    steps = [
+        checkpoints.read(path).step for path in sorted(folder.glob("*.ckpt"))
+    ]
+    assert steps == [3, 4, 6]
+    history = (tmp_path / runs.HISTORY).read_text().splitlines()
+    assert len(history) == 2 and history[1].startswith("1,6,")
+
+
+def test_stopped_command_says_how_to_go_on(npz, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = Recorder.on_train_batch_end
+    monkeypatch.setattr(Recorder, "on_train_batch_end", before)
+    interrupted.signal_at_step(2, signal.SIGINT)
+    flags = ["--data", str(npz), "--steps", "3", "--batch-size", "8"]
+    assert train.main(flags) == 130
+    said = capsys.readouterr()
+    assert said.err == "\nSIGINT: stopped after step 2 of 3, saved\n"
+    [advice] = [x for x in said.out.splitlines() if x.startswith("to go on: ")]
+    words = shlex.split(advice.removeprefix("to go on: "))
+    assert words[:-1] == ["python", "train.py", *flags, "--run-dir"]
+    assert train.main(words[2:]) == 0
+    assert ", going on after step 2\n" in capsys.readouterr().out
+
+
+def test_second_ctrl_c_exits_at_once(config, tmp_path):
+    code = interrupted.run(
+        config,
+        tmp_path,
+        *(interrupted.signal_at_step, 4, signal.SIGINT, signal.SIGINT),
+    )
+    assert code == 130
+    [path] = (tmp_path / runs.CHECKPOINTS).glob("*.ckpt")
+    assert checkpoints.read(path).step == 3
+
+
+def test_second_run_is_refused_while_the_first_lives(config, tmp_path):
+    """And takes over when it has died, with what it left half-written."""
+    announce = tmp_path / "saving"
+    first = interrupted.start(
+        config,
+        tmp_path / "run",
+        *(interrupted.pause_while_writing, ".ckpt", 60, announce),
+    )
+    while not announce.exists():
+        assert first.is_alive()
+        time.sleep(0.1)
+    with pytest.raises(InputError, match="Another process.*Received"):
+        training.train(config, tmp_path / "run", verbose=0)
+    first.kill()
+    first.join()
+    assert list((tmp_path / "run").rglob(".partial-*"))
+    with runs.locked(tmp_path / "run"):
+        assert not list((tmp_path / "run").rglob(".partial-*"))
+
+
+def test_other_config_or_data_in_the_same_directory_is_refused(
+    config, npz, tmp_path
+):
+    run_dir = tmp_path / "run"
+    code = interrupted.run(
+        config, run_dir, interrupted.signal_at_step, 4, signal.SIGTERM
+    )
+    assert code == 143
+    other = Config(**{**vars(config), "steps": 97, "learning_rate": 0.5})
+    with pytest.raises(InputError) as error:
+        training.train(other, run_dir, verbose=0)
+    assert "steps=96, not 97, learning_rate=0.003, not 0.5" in str(error.value)
+    arrays = dict(np.load(npz))
+    arrays["x_train"][0, 0, 0] += 1
+    np.savez(npz, **arrays)
+    with pytest.raises(InputError, match="images or labels are not those"):
+        training.train(config, run_dir, verbose=0)
+
+
+def test_other_versions_are_one_line_of_warning(config, tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    interrupted.run(
+        config,
+        run_dir,
+        interrupted.kill_while_writing,
+        "results.json",
+        "written",
+    )
+    path = run_dir / runs.ENVIRONMENT
+    facts = json.loads(path.read_text())
+    keras_now = facts["packages"]["keras"]
+    facts["packages"]["keras"] = "3.0.0"
+    path.write_text(json.dumps(facts))
+    training.train(config, run_dir)
+    said = capsys.readouterr().out
+    assert f"last digits: keras 3.0.0 then, {keras_now} now\n" in said
+    assert said.count("WARNING") == 1
+
+
+def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
+    report = training.train(config, tmp_path / "run", verbose=0)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert training.train(config, tmp_path / "run") == report
+    assert "was finished before" in capsys.readouterr().out
+    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "checkpoints.save",
+        "training._in_float32",
+        "exporting.export_saved_model",
+        "plots.save_overview",
+    ],
+)
+def test_full_disk_is_one_clear_line_and_keeps_the_last_checkpoint(
+    config, tmp_path, work
+):
+    size = 20_000
+    code = interrupted.run(
+        config, tmp_path, interrupted.small_files, work, size
+    )
+    assert code == 2
+    error = interrupted.errors(tmp_path)
+    assert error.startswith("error: Cannot write. Received: ")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.rglob(".partial-*"))
+    if work != "checkpoints.save":
+        folder = tmp_path / runs.CHECKPOINTS
+        assert checkpoints.load_newest(folder, pytest.fail).step == 96
+    assert interrupted.run(config, tmp_path) == 0
+
+
+def test_diverging_run_stops_and_keeps_the_last_good_checkpoint(
+    config, tmp_path
+):
+    wild = Config(
+        **{
+            **vars(config),
+            **dict(optimizer="sgd", learning_rate=100.0, warmup_fraction=0.5),
+        }
+    )
+    with pytest.raises(DivergedError, match="lower learning rate.*after step"):
+        training.train(wild, tmp_path, checkpoint_every=1, verbose=0)
+    folder = tmp_path / runs.CHECKPOINTS
+    newest = checkpoints.load_newest(folder, pytest.fail)
+    for arrays in newest.variables.values():
+        assert all(np.all(np.isfinite(array)) for array in arrays)
+    assert not (tmp_path / runs.MODEL).exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
+    model.variables[0].assign(np.full(model.variables[0].shape, np.nan))
+    assert not checkpoints.save(tmp_path, model, 1, {})
+    assert not list(tmp_path.iterdir())
