@@ -148,11 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
                 flags = [*flags, "--run-dir", str(run_dir)]
             print(f"\nto go on: python train.py {shlex.join(flags)}")
             raise
-        print(
-            "next   python evaluate.py "
-            f"{shlex.quote(str(run_dir))}\n"
-            "       python train.py --difference signed"
-        )
+        print(f"next   python evaluate.py {shlex.quote(str(run_dir))}")
 
     return cli.run(command)
 
