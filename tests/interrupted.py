@@ -113,15 +113,16 @@ def pause_while_writing(name, seconds, announce):
     os.replace = pausing_replace
 
 
-def small_files(name, size):
-    """From the call of `name`, a function of the package, no file may grow
-    beyond `size` bytes, as under a quota."""
+def small_files(name, calls, size):
+    """From the `calls`-th call of `name`, a function of the package, no file
+    may grow beyond `size` bytes, as under a quota."""
     module, _, function = name.partition(".")
     module = importlib.import_module(f"keras_mnist_sum.{module}")
-    work = getattr(module, function)
+    work, left = getattr(module, function), iter(range(calls - 1, -1, -1))
 
     def limited(*arguments, **named):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        if next(left) == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         return work(*arguments, **named)
 
     setattr(module, function, limited)

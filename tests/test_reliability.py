@@ -232,24 +232,20 @@ def test_other_config_or_data_in_the_same_directory_is_refused(
         training.train(config, run_dir, verbose=0)
 
 
-def test_other_versions_are_one_line_of_warning(config, tmp_path, capsys):
-    run_dir = tmp_path / "run"
-    interrupted.run(
-        config,
-        run_dir,
-        interrupted.kill_while_writing,
-        "results.json",
-        "written",
-    )
-    path = run_dir / runs.ENVIRONMENT
+def test_other_versions_are_one_line_of_warning(config, tmp_path):
+    said = []
+    training._claim(tmp_path, config, said.append)
+    training._claim(tmp_path, config, said.append)
+    assert not said
+    path = tmp_path / runs.ENVIRONMENT
     facts = json.loads(path.read_text())
     keras_now = facts["packages"]["keras"]
     facts["packages"]["keras"] = "3.0.0"
     path.write_text(json.dumps(facts))
-    training.train(config, run_dir)
-    said = capsys.readouterr().out
-    assert f"last digits: keras 3.0.0 then, {keras_now} now\n" in said
-    assert said.count("WARNING") == 1
+    training._claim(tmp_path, config, said.append)
+    [warning] = said
+    assert warning.startswith("WARNING: ")
+    assert warning.endswith(f": keras 3.0.0 then, {keras_now} now")
 
 
 def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
@@ -262,30 +258,26 @@ def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "work",
+    "work, calls, step",
     [
-        "checkpoints.save",
-        "training._in_float32",
-        "exporting.export_saved_model",
-        "plots.save_overview",
+        ("checkpoints.save", 2, 3),
+        ("training._in_float32", 1, 96),
+        ("exporting.export_saved_model", 1, 96),
+        ("plots.save_overview", 1, 96),
     ],
 )
 def test_full_disk_is_one_clear_line_and_keeps_the_last_checkpoint(
-    config, tmp_path, work
+    config, tmp_path, work, calls, step
 ):
-    size = 20_000
-    code = interrupted.run(
-        config, tmp_path, interrupted.small_files, work, size
-    )
-    assert code == 2
+    """From the `calls`-th call of `work`; then a checkpoint after `step`."""
+    trouble = (interrupted.small_files, work, calls, 20_000)
+    assert interrupted.run(config, tmp_path, *trouble) == 2
     error = interrupted.errors(tmp_path)
     assert error.startswith("error: Cannot write. Received: ")
     assert error.count("\n") == 1
     assert not list(tmp_path.rglob(".partial-*"))
-    if work != "checkpoints.save":
-        folder = tmp_path / runs.CHECKPOINTS
-        assert checkpoints.load_newest(folder, pytest.fail).step == 96
-    assert interrupted.run(config, tmp_path) == 0
+    folder = tmp_path / runs.CHECKPOINTS
+    assert checkpoints.load_newest(folder, pytest.fail).step == step
 
 
 def test_diverging_run_stops_and_keeps_the_last_good_checkpoint(

@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from keras_mnist_sum import pipeline
+from keras_mnist_sum import presets
 from keras_mnist_sum import sources
 from keras_mnist_sum import targets
 from keras_mnist_sum import training
@@ -101,7 +103,8 @@ def test_compiled_model_has_seen_nothing(digits):
 
 @pytest.mark.slow
 def test_short_run_on_the_sample_reads_digits_and_knows_arithmetic(tmp_path):
-    config = Config(data="sample", steps=300)
+    fast = presets.get("fast").config
+    config = dataclasses.replace(fast, data="sample")
     report = training.train(config, tmp_path / "run", verbose=0)
     assert report["accuracy"]["digit"] > 0.97
     assert report["table_cells_right"]["sum"] >= 95
