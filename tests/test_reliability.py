@@ -49,7 +49,7 @@ def outcome(run_dir):
 
 @pytest.mark.slow
 def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
-    """20 times by SIGKILL: after some step, inside a write, at any time."""
+    """21 times by SIGKILL: after some step, inside a write, at any time."""
     assert interrupted.run(config, tmp_path / "whole") == 0
     expected = outcome(tmp_path / "whole")
     assert [int(row["epoch"]) for row in expected[1]] == list(range(1, 17))
