@@ -18,7 +18,7 @@ import tensorflow as tf  # noqa: E402
 
 from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
-from keras_mnist_sum import training  # noqa: E402
+from keras_mnist_sum.compiling import compile_model  # noqa: E402
 from keras_mnist_sum.models import build_model  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
 
@@ -32,7 +32,7 @@ def main() -> None:
     images, labels, *_ = mnist.hold_out(config.validation_fraction)
     batches = pipeline.training_dataset(images, labels, config).repeat()
     batches = iter(batches)
-    model = training.compile_model(build_model(config), config)
+    model = compile_model(build_model(config), config)
     step = tf.function(model.train_step)
     batch = next(batches)
     step(batch)

@@ -15,7 +15,11 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "mlxtend", "numpy")
 
 def to_json() -> str:
     """Time, command, versions and machine, as JSON text."""
-    facts = {
+    return json.dumps(_facts(), indent=2) + "\n"
+
+
+def _facts() -> dict:
+    return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
         "python": platform.python_version(),
@@ -25,7 +29,6 @@ def to_json() -> str:
         "cores": cores(),
         "device": device(),
     }
-    return json.dumps(facts, indent=2) + "\n"
 
 
 def drift(text: str) -> str:
@@ -41,7 +44,7 @@ def drift(text: str) -> str:
         before = deciding(json.loads(text))
     except (ValueError, AttributeError, TypeError):
         return "what it began with cannot be read"
-    now = deciding(json.loads(to_json()))
+    now = deciding(_facts())
     return ", ".join(
         f"{name} {before.get(name)} then, {now[name]} now"
         for name in now

@@ -174,7 +174,10 @@ def _fit(
     """
     say = print if verbose else _say_nothing
     images, labels, held_out_images, held_out_labels = examples
-    digest = hashlib.sha256(b"".join(x.tobytes() for x in examples)).hexdigest()
+    sha256 = hashlib.sha256()
+    for array in examples:
+        sha256.update(array.data)
+    digest = sha256.hexdigest()
     checkpoint = checkpoints.load_newest(
         run_dir / runs.CHECKPOINTS, lambda line: say(f"WARNING: {line}")
     )

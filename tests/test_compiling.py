@@ -11,14 +11,17 @@ from keras_mnist_sum.config import Config
 TINY = dict(width=4, steps=3, batch_size=10)
 
 
+def trained_model(digits, **changes):
+    config = Config(width=4, batch_size=10, **{"steps": 3, **changes})
+    model = compile_model(models.build_model(config), config)
+    dataset = pipeline.training_dataset(*digits, config)
+    model.fit(dataset, verbose=0, shuffle=False)
+    return config, model
+
+
 @pytest.fixture(scope="module")
 def trained(digits):
-    config = Config(**TINY)
-    model = compile_model(models.build_model(config), config)
-    model.fit(
-        pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
-    )
-    return config, model
+    return trained_model(digits)
 
 
 @pytest.mark.parametrize("wrong", ["digit", "sum", "difference"])
@@ -95,14 +98,6 @@ def test_labels_that_are_not_supervised_teach_nothing(digits, supervise):
     for name in ("digit", "sum", "difference"):
         used = name in supervise.split(",")
         assert (losses[name] != losses[None]) == used
-
-
-def trained_model(digits, **changes):
-    config = Config(width=4, batch_size=10, **{"steps": 3, **changes})
-    model = compile_model(models.build_model(config), config)
-    dataset = pipeline.training_dataset(*digits, config)
-    model.fit(dataset, verbose=0, shuffle=False)
-    return config, model
 
 
 @pytest.mark.parametrize("difference", task.DIFFERENCES)

@@ -85,6 +85,10 @@ def model(config):
     return compile_model(build_model(config), config)
 
 
+def files(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def damages(content):
     """Some of the ways in which a file goes bad, all over it."""
     for share in (0.0, 0.1, 0.5, 0.9):
@@ -125,12 +129,11 @@ def test_without_a_whole_checkpoint_nothing_starts_from_scratch(
     assert found == ["step-000000003.ckpt", "step-000000006.ckpt"]
     for path in folder.glob("*.ckpt"):
         path.write_bytes(path.read_bytes()[:-1])
-    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    before = files(tmp_path)
     with pytest.raises(InputError, match="No checkpoint is whole.*Received"):
         training.train(config, tmp_path / "run")
     assert capsys.readouterr().out.count("WARNING: ") == 2
-    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    assert before == after
+    assert files(tmp_path) == before
 
 
 def test_checkpoints_do_not_pile_up(model, tmp_path):
@@ -250,11 +253,10 @@ def test_other_versions_are_one_line_of_warning(config, tmp_path):
 
 def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
     report = training.train(config, tmp_path / "run", verbose=0)
-    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    before = files(tmp_path)
     assert training.train(config, tmp_path / "run") == report
     assert "was finished before" in capsys.readouterr().out
-    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    assert before == after
+    assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize(
