@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         data_dir = values["data_dir"]
         if target.config and data_dir is None and data == trained_on:
             data_dir = target.config.data_dir
-        mnist = load_mnist(data, data_dir, test_only=True)
+        mnist = load_mnist(data, data_dir, test_only=True, say=print)
         if mnist.warning:
             print(f"WARNING: {mnist.warning}")
         if mnist.source == "sample" and trained_on != "sample":

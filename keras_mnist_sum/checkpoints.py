@@ -12,7 +12,6 @@ with each other.
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_mnist_sum import arrayfiles
 from keras_mnist_sum import runs
 from keras_mnist_sum.errors import InputError
 
@@ -142,12 +142,7 @@ def read(path: Path) -> Checkpoint:
         digest = hashlib.sha256(content).hexdigest()
         if line != _MAGIC + digest.encode():
             raise refuse("its content does not fit its checksum")
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for entry in archive.infolist():
-                if entry.compress_type != zipfile.ZIP_STORED:
-                    raise refuse(f"{entry.filename} is compressed")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = dict(archive)
+        arrays = arrayfiles.read_npz(io.BytesIO(content), None, _LARGEST)
         notes = json.loads(str(arrays.pop("notes")))
         step = notes.pop("step")
         variables: dict[str, list[np.ndarray]] = {}

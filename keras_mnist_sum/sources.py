@@ -1,13 +1,5 @@
 """Where MNIST comes from: four kinds of sources, one kind of result."""
 
-import gzip
-import math
-import os
-import struct
-import threading
-import urllib.request
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_mnist_sum import arrayfiles
 from keras_mnist_sum import task
+from keras_mnist_sum import tfds_mnist
 from keras_mnist_sum.errors import InputError
-
-# The host that tensorflow-datasets downloads MNIST from.
-MIRROR = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-NETWORK_TIMEOUT = 4.0  # seconds
 
 _IDX_NAMES = {
     "train_images": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -34,8 +24,8 @@ _NPZ_NAMES = {
     "test_images": "x_test",
     "test_labels": "y_test",
 }
-_TFDS_COUNTS = {"train": 60_000, "test": 10_000}
-_MOST_EXAMPLES = 10**6  # what a header may claim before it is disbelieved
+_LARGEST = 10**6 * task.IMAGE_SIZE**2  # bytes in an array that is believed
+_Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -99,7 +89,10 @@ class Mnist:
 
 
 def load_mnist(
-    data: str = "auto", data_dir: str | None = None, test_only: bool = False
+    data: str = "auto",
+    data_dir: str | None = None,
+    test_only: bool = False,
+    say: _Say = lambda line: None,
 ) -> Mnist:
     """Loads MNIST.
 
@@ -114,6 +107,7 @@ def load_mnist(
         data_dir: tensorflow-datasets folder; `None` means `TFDS_DATA_DIR`, or
             `~/tensorflow_datasets`.
         test_only: Leaves the training set empty where reading it takes long.
+        say: Called with a line when MNIST is downloaded, which takes a while.
 
     Returns:
         The images and labels, checked.
@@ -128,148 +122,32 @@ def load_mnist(
             f"data_dir={data_dir!r}"
         )
     if data == "tfds":
-        return _from_tfds(data_dir, test_only)
+        return _from_tfds(data_dir, test_only, say)
     if data == "sample":
         return _from_sample()
     if data == "auto":
-        return _from_anywhere(data_dir, test_only)
+        return _from_anywhere(data_dir, test_only, say)
     return _from_path(Path(data))
 
 
-def _from_anywhere(data_dir: str | None, test_only: bool) -> Mnist:
+def _from_anywhere(data_dir: str | None, test_only: bool, say: _Say) -> Mnist:
     try:
-        return _from_tfds(data_dir, test_only)
-    except _NotAvailable as error:
+        return _from_tfds(data_dir, test_only, say)
+    except tfds_mnist.NotAvailable as error:
         return _from_sample(
             f"full MNIST is not here ({error.reason}): using the 5,000-image "
             "sample, so accuracies are lower and on other test images"
         )
 
 
-class _NotAvailable(InputError):
-    def __init__(self, reason: str, received: str):
-        super().__init__(
-            f"MNIST is not prepared and cannot be downloaded ({reason}). "
-            f"Use --data sample or give a path. Received: {received}"
-        )
-        self.reason = reason
-
-
-def _from_tfds(data_dir: str | None, test_only: bool) -> Mnist:
-    import tensorflow_datasets as tfds
-
-    folder = tfds.core.Path(data_dir or _default_data_dir()).expanduser()
-    folder = folder.resolve()
-    builder = _prepared(tfds, folder)
-    if builder is None:
-        received = f"data_dir={str(folder)!r}"
-        if not _network_reachable():
-            raise _NotAvailable("no network", received)
-        try:
-            downloader = tfds.builder("mnist", data_dir=str(folder))
-            downloader.download_and_prepare()
-        except Exception as error:
-            # Whatever the many layers below raise, the advice is the same.
-            reason = f"the download failed with {type(error).__name__}"
-            raise _NotAvailable(reason, received) from error
-        builder = downloader
-    try:
-        arrays = _read_tfds(tfds, builder, test_only)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"Cannot read the MNIST prepared in {str(builder.data_dir)!r}: "
-            "remove that folder to have it prepared again. "
-            f"Received: {type(error).__name__}"
-        ) from error
+def _from_tfds(data_dir: str | None, test_only: bool, say: _Say) -> Mnist:
+    prepared = tfds_mnist.load(data_dir, test_only, say)
     return Mnist(
-        **arrays,
+        **prepared.arrays,
         source="tfds",
-        description=f"MNIST (tensorflow-datasets {builder.version})",
-        data_dir=str(folder),
+        description=f"MNIST (tensorflow-datasets {prepared.version})",
+        data_dir=prepared.data_dir,
     )
-
-
-def _default_data_dir() -> str:
-    return os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-
-
-def _prepared(tfds: Any, folder: Any) -> Any:
-    """The builder of the newest prepared version in `folder`, or `None`.
-
-    Read from the folder alone: `tfds.builder` asks the network first.
-    """
-    versions = folder / "mnist"
-    if not versions.exists():
-        return None
-    found = sorted(
-        path.parent
-        for path in versions.glob("*/dataset_info.json")
-        if "incomplete" not in path.parent.name
-    )
-    try:
-        return tfds.builder_from_directory(found[-1]) if found else None
-    except Exception as error:
-        raise InputError(
-            "Cannot read this folder as a prepared tensorflow-datasets set. "
-            f"Received: {str(found[-1])!r} ({type(error).__name__})"
-        ) from error
-
-
-def _network_reachable() -> bool:
-    """Whether the mirror answers, found out in `NETWORK_TIMEOUT` seconds."""
-    answers = []
-
-    def ask() -> None:
-        request = urllib.request.Request(
-            MIRROR + "t10k-labels-idx1-ubyte.gz", method="HEAD"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT):
-                answers.append(True)
-        except (OSError, ValueError):
-            pass
-
-    # In a thread, since a name look-up has no time limit of its own.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(NETWORK_TIMEOUT)
-    return bool(answers)
-
-
-def _read_tfds(tfds: Any, builder: Any, test_only: bool) -> dict[str, Any]:
-    import tensorflow as tf
-
-    def decode(example: Any) -> Any:
-        image = tf.io.decode_png(example["image"], channels=1)
-        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
-
-    arrays: dict[str, Any] = {}
-    for part in ("train", "test"):
-        count = builder.info.splits[part].num_examples
-        if count != _TFDS_COUNTS[part]:
-            raise InputError(
-                f"MNIST has {_TFDS_COUNTS[part]} {part} images. "
-                f"Received: {count} in {str(builder.data_dir)!r}"
-            )
-        if test_only and part == "train":
-            size = task.IMAGE_SIZE
-            arrays["train_images"] = np.zeros((0, size, size), "uint8")
-            arrays["train_labels"] = np.zeros(0, "uint8")
-            continue
-        dataset = builder.as_dataset(
-            split=part,
-            shuffle_files=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
-        )
-        dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        # All in one batch; a set that holds fewer has no such batch.
-        dataset = dataset.batch(count, drop_remainder=True)
-        images, labels = next(iter(dataset))
-        arrays[f"{part}_images"] = images.numpy()[..., 0]
-        arrays[f"{part}_labels"] = labels.numpy()
-    return arrays
 
 
 def _from_sample(warning: str = "") -> Mnist:
@@ -299,7 +177,9 @@ def _from_sample(warning: str = "") -> Mnist:
 def _from_path(path: Path) -> Mnist:
     if path.is_dir():
         arrays: dict[str, Any] = {
-            name: _read_idx(_find_idx(path, names), ndim=_ndim(name))
+            name: arrayfiles.read_idx(
+                _find_idx(path, names), _ndim(name), _LARGEST
+            )
             for name, names in _IDX_NAMES.items()
         }
     elif path.is_file():
@@ -331,52 +211,15 @@ def _find_idx(folder: Path, names: tuple[str, ...]) -> Path:
     )
 
 
-def _read_idx(path: Path, ndim: int) -> np.ndarray:
-    """Reads one IDX file of bytes (http://yann.lecun.com/exdb/mnist/)."""
-
-    def refuse(why: str) -> InputError:
-        return InputError(f"Not a whole IDX file. Received: {path} ({why})")
-
-    opener: Callable = gzip.open if path.suffix == ".gz" else open
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * ndim)
-            if len(header) < 4 + 4 * ndim:
-                raise refuse("its header is cut short")
-            magic, *shape = struct.unpack(f">{1 + ndim}I", header)
-            if magic != 0x0800 + ndim:
-                raise refuse(f"it starts with {header[:4].hex()}")
-            size = math.prod(shape)
-            if size > _MOST_EXAMPLES * task.IMAGE_SIZE**2:
-                raise refuse(f"its header claims a shape of {tuple(shape)}")
-            content = file.read(size + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise refuse(str(error)) from error
-    if len(content) != size:
-        words = "more" if len(content) > size else f"only {len(content)}"
-        raise refuse(f"{size} bytes announced, {words} found")
-    return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    def refuse(why: str) -> InputError:
-        return InputError(f"Not a whole mnist.npz. Received: {path} ({why})")
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                if entry.file_size > 2 * _MOST_EXAMPLES * 28 * 28:
-                    raise refuse(f"{entry.filename} is too large")
-        with np.load(path, allow_pickle=False) as archive:
-            missing = set(_NPZ_NAMES.values()) - set(archive.files)
-            if missing:
-                raise refuse(f"it lacks {', '.join(sorted(missing))}")
-            return {name: archive[key] for name, key in _NPZ_NAMES.items()}
-    except InputError:
-        raise
-    except Exception as error:
-        # A damaged archive surfaces as any of a dozen exceptions.
-        raise refuse(f"{type(error).__name__}: {error}") from error
+        with open(path, "rb") as file:
+            arrays = arrayfiles.read_npz(file, _NPZ_NAMES.values(), _LARGEST)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"Not a whole mnist.npz. Received: {str(path)!r} ({error})"
+        ) from error
+    return {name: arrays[key] for name, key in _NPZ_NAMES.items()}
 
 
 def check_examples(

@@ -74,7 +74,7 @@ def train(
         )
     runs.check_usable(run_dir)
     with StopRequests() as requests:
-        mnist = load_mnist(config.data, config.data_dir)
+        mnist = load_mnist(config.data, config.data_dir, say=say)
         if mnist.warning:
             say(f"WARNING: {mnist.warning}")
         config = dataclasses.replace(

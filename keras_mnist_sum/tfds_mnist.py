@@ -1,0 +1,217 @@
+"""MNIST by tensorflow-datasets: found, or downloaded and prepared, and read."""
+
+import contextlib
+import fcntl
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_mnist_sum import downloads
+from keras_mnist_sum import task
+from keras_mnist_sum.errors import InputError
+
+# The host that tensorflow-datasets downloads MNIST from, and the sizes and
+# checksums that it knows.
+MIRROR = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+FILES = {
+    "t10k-labels-idx1-ubyte.gz": (
+        4_542,
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        28_881,
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        1_648_877,
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+    "train-images-idx3-ubyte.gz": (
+        9_912_422,
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+}
+_COUNTS = {"train": 60_000, "test": 10_000}
+_ASIDE = ".mnist-"
+
+
+class NotAvailable(InputError):
+    """Raised when MNIST is neither prepared nor to be had.
+
+    Attributes:
+        reason: Why, in a few words.
+    """
+
+    def __init__(self, reason: str, received: str):
+        super().__init__(
+            f"MNIST is not prepared and cannot be downloaded ({reason}). "
+            f"Use --data sample or give a path. Received: {received}"
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What tensorflow-datasets holds.
+
+    Attributes:
+        arrays: `train_images`, `train_labels`, `test_images`, `test_labels`,
+            as `sources.Mnist` has them.
+        version: The version of the prepared set.
+        data_dir: The folder that it is in, absolute.
+    """
+
+    arrays: dict[str, Any]
+    version: str
+    data_dir: str
+
+
+def load(
+    data_dir: str | None, test_only: bool, say: Callable[[str], object]
+) -> Prepared:
+    """Reads MNIST, after downloading and preparing it if that is needed.
+
+    A set is there as a whole or not at all: it is prepared in a folder of its
+    own, which then takes its place. Of several processes that do so at once,
+    one succeeds and the others use what it prepared.
+
+    Args:
+        data_dir: As `sources.load_mnist` has it, and `test_only`.
+        say: Called with a line when a download begins.
+
+    Raises:
+        NotAvailable: If it is not prepared and cannot be.
+        InputError: If what is prepared is damaged.
+    """
+    import tensorflow_datasets as tfds
+
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
+    folder = tfds.core.Path(data_dir or "~/tensorflow_datasets")
+    folder = folder.expanduser().resolve()
+    builder = _find(tfds, folder)
+    if builder is None:
+        try:
+            _prepare(tfds, Path(folder), say)
+        except (downloads.DownloadError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            received = f"data_dir={str(folder)!r}"
+            raise NotAvailable(reason, received) from error
+        builder = _find(tfds, folder)
+    try:
+        arrays = _read(tfds, builder, test_only)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"Cannot read the MNIST prepared in {str(builder.data_dir)!r}: "
+            "remove that folder to have it prepared again. "
+            f"Received: {type(error).__name__}"
+        ) from error
+    return Prepared(arrays, str(builder.version), str(folder))
+
+
+def _find(tfds: Any, folder: Any) -> Any:
+    """The builder of the newest prepared version in `folder`, or `None`.
+
+    Read from the folder alone: `tfds.builder` asks the network first.
+    """
+    versions = folder / "mnist"
+    if not versions.exists():
+        return None
+    found = sorted(
+        path.parent
+        for path in versions.glob("*/dataset_info.json")
+        if "incomplete" not in path.parent.name
+    )
+    try:
+        return tfds.builder_from_directory(found[-1]) if found else None
+    except Exception as error:
+        raise InputError(
+            "Cannot read this folder as a prepared tensorflow-datasets set. "
+            f"Received: {str(found[-1])!r} ({type(error).__name__})"
+        ) from error
+
+
+def _prepare(tfds: Any, folder: Path, say: Callable[[str], object]) -> None:
+    """Downloads MNIST and has tensorflow-datasets prepare it in `folder`.
+
+    The download is ours: that of tensorflow-datasets waits for a silent
+    server without end.
+    """
+    with tempfile.TemporaryDirectory(prefix="mnist-") as files:
+        for index, (name, known) in enumerate(FILES.items()):
+            downloads.fetch(MIRROR + name, Path(files, name), *known)
+            if index == 0:  # A server answers, and with the right file.
+                megabytes = sum(size for size, _ in FILES.values()) / 1e6
+                say(f"data   downloading MNIST, {megabytes:.0f} MB")
+        say(f"data   preparing MNIST in {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            if _find(tfds, tfds.core.Path(folder)) is not None:
+                return
+            for litter in folder.glob(f"{_ASIDE}*"):
+                shutil.rmtree(litter, ignore_errors=True)
+            with tempfile.TemporaryDirectory(
+                prefix=_ASIDE, dir=folder
+            ) as aside:
+                builder = tfds.builder("mnist", data_dir=aside)
+                builder.URL = f"{files}/"  # Copied, as it is no http address.
+                tfds.disable_progress_bar()
+                with contextlib.redirect_stdout(io.StringIO()):
+                    builder.download_and_prepare()
+                version = Path("mnist", str(builder.version))
+                (folder / version).parent.mkdir(exist_ok=True)
+                os.replace(aside / version, folder / version)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block for `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(tfds: Any, builder: Any, test_only: bool) -> dict[str, Any]:
+    import tensorflow as tf
+
+    def decode(example: Any) -> Any:
+        image = tf.io.decode_png(example["image"], channels=1)
+        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
+
+    arrays: dict[str, Any] = {}
+    for part in ("train", "test"):
+        count = builder.info.splits[part].num_examples
+        if count != _COUNTS[part]:
+            raise InputError(
+                f"MNIST has {_COUNTS[part]} {part} images. "
+                f"Received: {count} in {str(builder.data_dir)!r}"
+            )
+        if test_only and part == "train":
+            size = task.IMAGE_SIZE
+            arrays["train_images"] = np.zeros((0, size, size), "uint8")
+            arrays["train_labels"] = np.zeros(0, "uint8")
+            continue
+        dataset = builder.as_dataset(
+            split=part,
+            shuffle_files=False,
+            decoders={"image": tfds.decode.SkipDecoding()},
+        )
+        dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        # All in one batch; a set that holds fewer has no such batch.
+        dataset = dataset.batch(count, drop_remainder=True)
+        images, labels = next(iter(dataset))
+        arrays[f"{part}_images"] = images.numpy()[..., 0]
+        arrays[f"{part}_labels"] = labels.numpy()
+    return arrays
