@@ -32,6 +32,10 @@ class Config:
         difference: `"absolute"` (10 classes) or `"signed"` (19 classes).
         backbone: Name of the network from image to ten digit logits.
         width: Channels of the backbone's first stage.
+        average_shift: Outside training, the digit's logits are the mean of
+            those for the image and for its copies shifted by this many pixels
+            to the left, to the right, up and down: five times the work of an
+            answer. 0 for the image alone.
         head: How sum and difference follow from digit and number: `"table"`
             (learned), `"exact"` (given), `"concat"` (one linear layer on
             digit logits and number), `"argmax"` (an MLP on the most likely
@@ -76,6 +80,7 @@ class Config:
     difference: str = "absolute"
     backbone: str = "residual"
     width: int = 32
+    average_shift: int = 0
     head: str = "table"
     supervise: str = ",".join(OUTPUTS)
     digit_loss: str = "cross_entropy"
@@ -169,6 +174,7 @@ _CHOICES = {
 _RANGES: dict[str, tuple[float, float, str]] = {
     "validation_fraction": (0, 0.5, "from 0 to 0.5"),
     "width": (1, 4096, "from 1 to 4096"),
+    "average_shift": (0, 28, "from 0 to 28 pixels"),
     "rotation": (0, math.pi, "from 0 to pi radians"),
     "scale": (0, 0.9, "from 0 to 0.9"),
     "shear": (0, 1, "from 0 to 1"),

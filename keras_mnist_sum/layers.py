@@ -27,6 +27,70 @@ class ScaleByMaximum(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class ShiftedCopies(keras.layers.Layer):
+    """Outside training, adds copies of each image, shifted in a cross.
+
+    The batch becomes five batches, one after another: the images, and they
+    shifted to the left, to the right, up and down. Pixels from outside are 0.
+    `MeanOfCopies` brings the answers to the five back together. In training,
+    where warps shift the images anyway, nothing is done.
+
+    Args:
+        shift: How far, in pixels.
+
+    Input: float tensor of shape `(batch, height, width, channels)`.
+    Output: `(5 * batch, height, width, channels)`; in training, the input.
+    """
+
+    def __init__(self, shift, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = shift
+
+    def call(self, images, training=False):
+        if training:
+            return images
+        far, (height, width) = 2 * self.shift, images.shape[1:3]
+        border = (self.shift, self.shift)
+        padded = ops.pad(images, ((0, 0), border, border, (0, 0)))
+        middle = self.shift
+        return ops.concatenate(
+            [
+                padded[:, top : top + height, left : left + width]
+                for top, left in (
+                    (middle, middle),
+                    (middle, far),
+                    (middle, 0),
+                    (far, middle),
+                    (0, middle),
+                )
+            ]
+        )
+
+    def compute_output_shape(self, input_shape):
+        return (None, *input_shape[1:])
+
+    def get_config(self):
+        return {**super().get_config(), "shift": self.shift}
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class MeanOfCopies(keras.layers.Layer):
+    """Outside training, the mean over the five copies of `ShiftedCopies`.
+
+    Input: float tensor of shape `(5 * batch, classes)`.
+    Output: `(batch, classes)`; in training, the input.
+    """
+
+    def call(self, scores, training=False):
+        if training:
+            return scores
+        return ops.mean(ops.reshape(scores, (5, -1, scores.shape[-1])), axis=0)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
 class ConditionalTable(keras.layers.Layer):
     """Applies a conditional probability table P(class | digit, number).
 

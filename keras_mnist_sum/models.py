@@ -17,6 +17,8 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.heads import HEADS
 from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.layers import MeanOfCopies
+from keras_mnist_sum.layers import ShiftedCopies
 
 INPUT_SHAPES = {
     "image": (task.IMAGE_SIZE, task.IMAGE_SIZE, 1),
@@ -38,8 +40,9 @@ def build_model(config: Config | None = None) -> keras.Model:
     `task.Output.answers` reads both kinds.
 
     Args:
-        config: The model's part of it is used: `backbone`, `width`, `head`,
-            `difference` and `precision`. Default: `Config()`.
+        config: The model's part of it is used: `backbone`, `width`,
+            `average_shift`, `head`, `difference` and `precision`. Default:
+            `Config()`.
 
     Returns:
         A `keras.Model`, not compiled.
@@ -58,7 +61,12 @@ def build_model(config: Config | None = None) -> keras.Model:
     image = keras.Input(INPUT_SHAPES["image"], name="image", dtype="float32")
     number = keras.Input(INPUT_SHAPES["number"], name="number", dtype="float32")
     with _dtype_policy(config.precision):
-        logits = BACKBONES[config.backbone](image, config.width)
+        if config.average_shift:
+            copies = ShiftedCopies(config.average_shift)(image)
+            logits = BACKBONES[config.backbone](copies, config.width)
+            logits = MeanOfCopies()(logits)
+        else:
+            logits = BACKBONES[config.backbone](image, config.width)
     digit = keras.layers.Activation("softmax", name="digit", dtype="float32")(
         logits
     )
@@ -172,7 +180,10 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def count_multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds of one example in convolutions and dense layers."""
+    """Multiply-adds of one example in convolutions and dense layers.
+
+    In training: with an `average_shift`, an answer takes five times as many.
+    """
     total = 0
     for layer in model.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):

@@ -5,8 +5,10 @@ import pytest
 from keras_mnist_sum import task
 from keras_mnist_sum.layers import ConditionalTable
 from keras_mnist_sum.layers import ExpectedNumber
+from keras_mnist_sum.layers import MeanOfCopies
 from keras_mnist_sum.layers import OneHotArgmax
 from keras_mnist_sum.layers import ScaleByMaximum
+from keras_mnist_sum.layers import ShiftedCopies
 
 
 def test_images_in_0_1_and_in_0_255_become_the_same():
@@ -18,6 +20,27 @@ def test_images_in_0_1_and_in_0_255_become_the_same():
 
 def test_blank_image_stays_blank():
     assert np.all(ScaleByMaximum()(np.zeros((2, 28, 28, 1))) == 0)
+
+
+def test_copies_are_the_image_and_its_four_shifts():
+    images = np.random.default_rng(0).random((2, 9, 9, 1), "float32")
+    images[:, [0, 1, -2, -1]] = images[:, :, [0, 1, -2, -1]] = 0
+    copies = np.reshape(ShiftedCopies(2)(images), (5, 2, 9, 9, 1))
+    shifts = [(0, 0), (0, -2), (0, 2), (-2, 0), (2, 0)]
+    for copy, shift in zip(copies, shifts):
+        np.testing.assert_array_equal(copy, np.roll(images, shift, (1, 2)))
+
+
+def test_mean_of_copies_is_that_of_each_image():
+    scores = np.random.default_rng(0).random((5, 3, 10), "float32")
+    mean = MeanOfCopies()(scores.reshape(15, 10))
+    np.testing.assert_allclose(mean, scores.mean(axis=0), rtol=1e-6)
+
+
+def test_training_makes_no_copies():
+    images = np.ones((2, 9, 9, 1), "float32")
+    assert ShiftedCopies(1)(images, training=True).shape == images.shape
+    assert MeanOfCopies()(np.ones((2, 10)), training=True).shape == (2, 10)
 
 
 @pytest.mark.parametrize("difference", task.DIFFERENCES)

@@ -125,6 +125,21 @@ def test_images_in_0_1_and_0_255_get_the_same_answers(inputs):
         np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+def test_averaged_answer_is_that_of_the_mean_logits_of_five_shifts(inputs):
+    inputs["image"][:, [0, -1]] = inputs["image"][:, :, [0, -1]] = 0
+    plain = models.build_model(Config(**TINY))
+    averaged = models.build_model(Config(average_shift=1, **TINY))
+    averaged.set_weights(plain.get_weights())
+    product = 1.0
+    for shift in [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]:
+        shifted = np.roll(inputs["image"], shift, (1, 2))
+        answers = plain.predict({**inputs, "image": shifted}, verbose=0)
+        product = product * answers["digit"] ** 0.2
+    expected = product / product.sum(axis=1, keepdims=True)
+    found = averaged.predict(inputs, verbose=0)["digit"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_number_may_be_a_distribution(inputs):
     """Half a 3 and half a 5 is the mean of the answers for 3 and for 5."""
     model = models.build_model(Config(head="exact", **TINY))
@@ -139,13 +154,19 @@ def test_number_may_be_a_distribution(inputs):
 
 
 @pytest.mark.parametrize(
-    "head, difference",
-    [("table", "absolute"), ("exact", "signed"), ("regression", "signed")],
+    "head, difference, average_shift",
+    [
+        ("table", "absolute", 1),
+        ("exact", "signed", 0),
+        ("regression", "signed", 0),
+    ],
 )
 def test_saved_reloaded_and_exported_models_agree(
-    inputs, digits, head, difference, tmp_path
+    inputs, digits, head, difference, average_shift, tmp_path
 ):
-    config = Config(head=head, difference=difference, **TINY)
+    config = Config(
+        head=head, difference=difference, average_shift=average_shift, **TINY
+    )
     model = compile_model(models.build_model(config), config)
     model.fit(
         pipeline.training_dataset(*digits, config), verbose=0, shuffle=False
