@@ -8,8 +8,8 @@ from typing import Any
 if TYPE_CHECKING:
     from keras_mnist_sum.config import Config as Config
     from keras_mnist_sum.errors import InputError as InputError
+    from keras_mnist_sum.loading import load_model as load_model
     from keras_mnist_sum.models import build_model as build_model
-    from keras_mnist_sum.models import load_model as load_model
     from keras_mnist_sum.pretrained import load_pretrained as load_pretrained
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ _HOMES = {
     "Config": "config",
     "InputError": "errors",
     "build_model": "models",
-    "load_model": "models",
+    "load_model": "loading",
     "load_pretrained": "pretrained",
 }
 
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
-    if home in ("models", "pretrained"):
+    if home in ("loading", "models", "pretrained"):
         from keras_mnist_sum.quiet import import_tensorflow
 
         import_tensorflow()

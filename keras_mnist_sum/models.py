@@ -6,7 +6,6 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -78,33 +77,6 @@ def build_model(config: Config | None = None) -> keras.Model:
         {"digit": digit, **answers},
         name=f"{config.backbone}_{config.head}",
     )
-
-
-def load_model(path: str | Path) -> keras.Model:
-    """Loads a `.keras` file and checks that it keeps `build_model`'s contract.
-
-    Args:
-        path: The file. It is read as data: nothing in it is executed.
-
-    Returns:
-        A `keras.Model`, not compiled.
-
-    Raises:
-        InputError: If the file is missing, damaged, or another kind of model.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"No such model file. Received: {str(path)!r}")
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        # A damaged archive surfaces as any of a dozen exceptions.
-        raise InputError(
-            "Cannot read this as a Keras model. "
-            f"Received: {str(path)!r} ({type(error).__name__})"
-        ) from error
-    differences_of(model, str(path))
-    return model
 
 
 def differences_of(

@@ -8,8 +8,8 @@ from keras_mnist_sum import exporting
 from keras_mnist_sum import runs
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import differences_of
-from keras_mnist_sum.models import load_model
 from keras_mnist_sum.pretrained import PATH
 from keras_mnist_sum.pretrained import load_pretrained
 

@@ -6,6 +6,7 @@ import keras_mnist_sum
 from keras_mnist_sum import backbones
 from keras_mnist_sum import config as configs
 from keras_mnist_sum import heads
+from keras_mnist_sum import loading
 from keras_mnist_sum import models
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import presets
@@ -220,14 +221,14 @@ def test_multiply_adds_are_those_counted_by_hand():
 def test_file_that_is_no_model_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     with pytest.raises(InputError, match="No such model file. Received:"):
-        models.load_model(path)
+        loading.load_model(path)
     path.write_bytes(b"not a zip file")
     with pytest.raises(InputError, match="Cannot read.*Received:"):
-        models.load_model(path)
+        loading.load_model(path)
     models.build_model(Config(**TINY)).save(path)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match="Cannot read.*Received:"):
-        models.load_model(path)
+        loading.load_model(path)
 
 
 def test_model_with_other_inputs_or_outputs_is_refused(tmp_path):
@@ -235,7 +236,7 @@ def test_model_with_other_inputs_or_outputs_is_refused(tmp_path):
     other = keras.layers.Dense(10)(keras.layers.Flatten()(image))
     keras.Model(image, other).save(tmp_path / "other.keras")
     with pytest.raises(InputError, match="must take image.*Received:"):
-        models.load_model(tmp_path / "other.keras")
+        loading.load_model(tmp_path / "other.keras")
     keras.Model(image, other).export(tmp_path / "other", verbose=False)
     with pytest.raises(InputError, match="must take image.*Received:"):
         load_saved_model(tmp_path / "other")
@@ -252,7 +253,7 @@ def test_model_file_cannot_run_code(tmp_path, recwarn):
     model.save(path)
     trace.unlink(missing_ok=True)
     with pytest.raises(InputError, match="Cannot read") as raised:
-        models.load_model(path)
+        loading.load_model(path)
     assert "Lambda" in str(raised.value.__cause__)
     assert not trace.exists()
     # The file is dangerous indeed: without the guard, it does run.
@@ -285,7 +286,7 @@ def test_model_with_inputs_of_another_kind_is_refused(tmp_path, change):
     model = keras.Model(inputs, answers)
     model.save(tmp_path / "other.keras")
     with pytest.raises(InputError, match="must take image.*Received:"):
-        models.load_model(tmp_path / "other.keras")
+        loading.load_model(tmp_path / "other.keras")
     if inputs["image"].shape[0] is None:  # an export frees the batch
         model.export(tmp_path / "other", verbose=False)
         with pytest.raises(InputError, match="must take image.*Received:"):

@@ -19,8 +19,8 @@ from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import build_model
-from keras_mnist_sum.models import load_model
 from keras_mnist_sum.recording import Recorder
 from tests import interrupted
 

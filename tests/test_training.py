@@ -12,8 +12,8 @@ from keras_mnist_sum import training
 from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import build_model
-from keras_mnist_sum.models import load_model
 
 TINY = dict(width=4, steps=6, batch_size=10)
 

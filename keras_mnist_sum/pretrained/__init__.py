@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.models import load_model
+from keras_mnist_sum.loading import load_model
 
 PATH = Path(__file__).parent / "model.keras"
 _SHA256 = "b8d0a984575bd9f066d9499af03a597b59f6460bc899322a9978eb91fe44e7ef"

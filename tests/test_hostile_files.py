@@ -1,0 +1,385 @@
+"""Files that are damaged, random or made to do harm are refused in a line.
+
+Each reader gets 2,000 inputs or more, most of them a whole file with some
+changes, and where a checksum would end the matter at once, the checksum of the
+changed file. No input may crash, hang, or ask for much memory.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import resource
+import time
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from keras_mnist_sum import arrayfiles
+from keras_mnist_sum import checkpoints
+from keras_mnist_sum import environment
+from keras_mnist_sum import loading
+from keras_mnist_sum import task
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.layers import ConditionalTable
+from keras_mnist_sum.models import build_model
+from tests.test_sources import idx
+
+LARGEST = 2**20
+
+
+def inputs(count):
+    """`count` draws, the same in every run."""
+    return settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@st.composite
+def damaged(draw, content):
+    """`content` with some bytes changed, its end missing, or more at it."""
+    content = bytearray(content)
+    end = draw(st.sampled_from([64, 512, len(content)]))
+    places = st.integers(0, min(end, len(content)) - 1)
+    values = st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255)
+    for place, value in draw(st.lists(st.tuples(places, values), max_size=9)):
+        content[place] = value
+    kind = draw(st.integers(0, 9))
+    if kind == 0:
+        content = content[: draw(st.integers(0, len(content)))]
+    elif kind == 1:
+        content += draw(st.binary(max_size=20))
+    return bytes(content)
+
+
+def files(content):
+    """Random bytes, and `content` damaged."""
+    return st.binary(max_size=200) | damaged(content)
+
+
+def places_in(tree, path=()):
+    """The paths to all parts of JSON, without the whole."""
+    children = {dict: lambda: tree.items(), list: lambda: enumerate(tree)}
+    for key, child in children.get(type(tree), tuple)():
+        yield (*path, key)
+        yield from places_in(child, (*path, key))
+
+
+JSON_VALUES = st.sampled_from(
+    [
+        *(None, True, 0, -1, 1, 19, 10**6, 10**12, -(10**12), 1e308, 1.5),
+        *("", "x", "image", "digit", "relu", "float64", "/etc/passwd"),
+        *("Lambda", "eval", "os.system", "builtins", "keras.layers"),
+        *([], {}, [1] * 5, [10**9, 10**9], {"class_name": "Lambda"}),
+    ]
+)
+
+
+@st.composite
+def changed(draw, tree):
+    """JSON with some of its parts removed or replaced."""
+    tree = json.loads(json.dumps(tree))
+    for _ in range(draw(st.integers(1, 3))):
+        *way, last = draw(st.sampled_from(list(places_in(tree)) or [(0,)]))
+        parent = tree
+        for key in way:
+            parent = parent[key]
+        if isinstance(parent, dict) and draw(st.integers(0, 5)) == 0:
+            del parent[last]
+        elif parent:
+            parent[last] = json.loads(json.dumps(draw(JSON_VALUES)))
+    return tree
+
+
+@pytest.fixture(autouse=True)
+def memory_stays():
+    """No test of this file makes the process larger by 200 MB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert peak - before < 200_000  # kilobytes
+
+
+def read(reader, *arguments):
+    """Whether the reader takes it; it may refuse it, in a line and soon."""
+    begun = time.monotonic()
+    try:
+        reader(*arguments)
+        return True
+    except ValueError as error:
+        assert "\n" not in str(error)
+        return False
+    finally:
+        assert time.monotonic() - begun < 5
+
+
+IDX = idx(np.arange(2 * 28 * 28, dtype="uint8").reshape(2, 28, 28))
+
+
+@inputs(2000)
+@given(content=files(IDX))
+def test_any_idx_file_is_read_or_refused(content, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "idx"
+    path.write_bytes(content)
+    read(arrayfiles.read_idx, path, 3, LARGEST)
+
+
+@inputs(2000)
+@given(content=files(gzip.compress(IDX)))
+def test_any_compressed_idx_file_is_read_or_refused(content, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "idx.gz"
+    path.write_bytes(content)
+    read(arrayfiles.read_idx, path, 3, LARGEST)
+
+
+def archive(contents, kind=zipfile.ZIP_STORED):
+    """A zip archive of `contents`, by name, with the right checksums."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", kind) as writer:
+        for name, content in contents.items():
+            writer.writestr(name, content)
+    return file.getvalue()
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+NPY = npy(np.arange(60, dtype="uint8").reshape(3, 4, 5))
+
+
+@inputs(2000)
+@given(content=files(archive({"x.npy": NPY}, zipfile.ZIP_DEFLATED)))
+def test_any_npz_is_read_or_refused(content):
+    read(arrayfiles.read_npz, io.BytesIO(content), ["x"], LARGEST)
+
+
+@inputs(2000)
+@given(content=files(NPY))
+def test_any_array_in_an_npz_is_read_or_refused(content):
+    content = archive({"x.npy": content})
+    read(arrayfiles.read_npz, io.BytesIO(content), ["x"], LARGEST)
+
+
+@pytest.mark.parametrize(
+    "why, header",
+    [
+        ("the size it announces", "'<f8', 'shape': (1000000, 1000000)"),
+        ("the size it announces", "'<f8', 'shape': (-1, -8)"),
+        ("the size it announces", "'|V2000000000', 'shape': (5,)"),
+        ("Python objects", "'|O', 'shape': (8,)"),
+    ],
+)
+def test_array_that_claims_too_much_is_refused(why, header):
+    text = f"{{'descr': {header}, 'fortran_order': False}}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little")
+    content = archive({"x.npy": content + text.encode() + bytes(64)})
+    with pytest.raises(ValueError, match=why):
+        arrayfiles.read_npz(io.BytesIO(content), ["x"], LARGEST)
+
+
+def test_zip_bomb_is_refused(tmp_path):
+    content = archive({"x.npy": bytes(2**22)}, zipfile.ZIP_DEFLATED)
+    assert len(content) < 2**13
+    with pytest.raises(ValueError, match="it is too large"):
+        arrayfiles.read_npz(io.BytesIO(content), ["x"], LARGEST)
+    path = tmp_path / "idx.gz"
+    path.write_bytes(gzip.compress(IDX[:16] + bytes(2**26)))
+    with pytest.raises(InputError, match="more found"):
+        arrayfiles.read_idx(path, 3, LARGEST)
+
+
+CHECKPOINT = {
+    "weights.0": np.arange(6, dtype="float32"),
+    "optimizer.0": np.array(3),
+    "notes": np.array(json.dumps({"step": 3, "seconds": 1.0})),
+}
+
+
+@inputs(2000)
+@given(name=st.sampled_from(list(CHECKPOINT)), data=st.data())
+def test_any_checkpoint_is_read_or_refused(name, data, tmp_path_factory):
+    """The checksum keeps out what is damaged; here it fits."""
+    contents = {f"{key}.npy": npy(x) for key, x in CHECKPOINT.items()}
+    contents[f"{name}.npy"] = data.draw(files(contents[f"{name}.npy"]))
+    content = archive(contents)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    path = tmp_path_factory.getbasetemp() / "step-1.ckpt"
+    path.write_bytes(checkpoints._MAGIC + digest + b"\n" + content)
+    read(checkpoints.read, path)
+
+
+CONFIG = json.loads(Config().to_json())
+
+
+@inputs(2000)
+@given(text=changed(CONFIG).map(json.dumps) | st.text(max_size=50))
+def test_any_config_is_read_or_refused(text):
+    read(Config.from_json, text)
+
+
+ENVIRONMENT = json.loads(environment.to_json())
+
+
+@inputs(2000)
+@given(text=changed(ENVIRONMENT).map(json.dumps) | st.text(max_size=50))
+def test_any_environment_is_compared_or_refused(text):
+    read(environment.drift, text)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """The members of a small `.keras` file that keeps the contract."""
+    image = keras.Input((28, 28, 1), name="image")
+    number = keras.Input((10,), name="number")
+    digit = keras.layers.Dense(10, "softmax", name="digit")(
+        keras.layers.GlobalAveragePooling2D()(image)
+    )
+    answers = {
+        name: ConditionalTable(output.num_classes, name=name)([digit, number])
+        for name, output in task.outputs().items()
+        if name != "digit"
+    }
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    inputs = {"image": image, "number": number}
+    keras.Model(inputs, {"digit": digit, **answers}).save(path)
+    with zipfile.ZipFile(path) as reader:
+        return {name: reader.read(name) for name in reader.namelist()}
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """Loads the `.keras` file with these contents."""
+    path = tmp_path_factory.mktemp("load") / "model.keras"
+
+    def load(content):
+        path.write_bytes(content)
+        return loading.load_model(path)
+
+    return load
+
+
+@inputs(1000)
+@given(data=st.data())
+def test_any_model_file_is_read_or_refused(data, model_file, load):
+    read(load, data.draw(files(archive(model_file))))
+
+
+@pytest.mark.slow
+@inputs(500)
+@given(data=st.data())
+def test_any_weights_in_a_model_file_are_read_or_refused(
+    data, model_file, load
+):
+    weights = data.draw(files(model_file["model.weights.h5"]))
+    read(load, archive({**model_file, "model.weights.h5": weights}))
+
+
+@pytest.mark.slow
+@inputs(500)
+@given(data=st.data())
+def test_any_architecture_in_a_model_file_is_read_or_refused(
+    data, model_file, load
+):
+    config = data.draw(changed(json.loads(model_file["config.json"])))
+    config = json.dumps(config)
+    read(load, archive({**model_file, "config.json": config}))
+
+
+def test_model_with_more_weights_than_it_holds_is_refused(model_file, load):
+    """Before any of them is asked for: these would take 80 GB."""
+    config = json.loads(model_file["config.json"])
+    [digit] = [x for x in config["config"]["layers"] if x["name"] == "digit"]
+    digit["config"]["units"] = 10**10
+    del digit["build_config"]
+    config = json.dumps(config)
+    with pytest.raises(InputError, match="20000002900 weights and holds 2920"):
+        load(archive({**model_file, "config.json": config}))
+    assert load(archive(model_file)).count_params() > 0
+
+
+@pytest.mark.parametrize(
+    "why, make",
+    [
+        (
+            "not stored plainly",
+            lambda x: x.create_dataset("1", (10**6,) * 2, chunks=True),
+        ),
+        (
+            "not stored plainly",
+            lambda x: x.create_dataset("1", data=np.zeros(99), compression=9),
+        ),
+        (
+            "not stored plainly",
+            lambda x: x.create_dataset("1", (4,), "u1", external="/etc/passwd"),
+        ),
+        ("not whole", lambda x: x.create_dataset("1", (10**6,) * 2)),
+        (
+            "a link",
+            lambda x: x.__setitem__("1", h5py.ExternalLink("/etc/x", "/")),
+        ),
+        ("a link", lambda x: x.__setitem__("1", h5py.SoftLink("/layers"))),
+    ],
+)
+def test_weights_that_are_not_in_the_file_are_refused(
+    model_file, load, why, make
+):
+    file = io.BytesIO(model_file["model.weights.h5"])
+    with h5py.File(file, "r+") as weights:
+        group = weights["layers/dense/vars"]
+        del group["1"]
+        make(group)
+    with pytest.raises(InputError, match=f"1 in its weights is {why}"):
+        load(archive({**model_file, "model.weights.h5": file.getvalue()}))
+
+
+def test_model_file_with_weights_missing_is_refused(model_file, load):
+    """Keras would warn, and go on with the weights that it starts from."""
+    file = io.BytesIO(model_file["model.weights.h5"])
+    with h5py.File(file, "r+") as weights:
+        del weights["layers/dense"]
+    with pytest.raises(InputError, match="Cannot read"):
+        load(archive({**model_file, "model.weights.h5": file.getvalue()}))
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"assets/x": b"x"}, "other files"),
+        ({"config.json": b" " * 2**21}, "config.json is too large"),
+        ({"config.json": b"[" * 2**19}, "RecursionError"),
+    ],
+)
+def test_model_file_with_more_than_a_model_is_refused(
+    model_file, load, change, why
+):
+    with pytest.raises(InputError, match=why):
+        load(archive({**model_file, **change}))
+
+
+def test_compressed_model_file_is_refused(model_file, load):
+    with pytest.raises(InputError, match="is compressed"):
+        load(archive(model_file, zipfile.ZIP_DEFLATED))
+
+
+def test_file_of_another_kind_is_refused(tmp_path):
+    """Above all the old HDF5 models, which Keras reads with less care."""
+    path = tmp_path / "model.h5"
+    build_model(Config(width=2)).save_weights(tmp_path / "model.weights.h5")
+    (tmp_path / "model.weights.h5").rename(path)
+    with pytest.raises(InputError, match="it is no .keras archive"):
+        loading.load_model(path)
