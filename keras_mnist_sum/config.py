@@ -68,6 +68,8 @@ class Config:
         beta_2: Decay rate of AdamW's second moment; Adadelta's rho.
         weight_decay: Decoupled weight decay, on kernels only.
         seed: Decides the initial weights and every random draw.
+        deterministic: Whether TensorFlow may only compute in ways that give
+            the same bits each time, on the same machine.
 
     Raises:
         InputError: If a value has the wrong type or lies out of range.
@@ -101,6 +103,7 @@ class Config:
     beta_2: float = 0.99
     weight_decay: float = 1e-2
     seed: int = 0
+    deterministic: bool = True
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -196,7 +199,9 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 def _check_type(name: str, expected: Any, value: Any) -> None:
     kinds = {float: (float, int), str | None: (str, type(None))}
     allowed = kinds.get(expected, (expected,))
-    if isinstance(value, bool) or not isinstance(value, allowed):
+    if not isinstance(value, allowed) or isinstance(value, bool) != (
+        expected is bool
+    ):
         words = getattr(expected, "__name__", str(expected))
         raise InputError(
             f"`{name}` must be of type {words}. Received: {name}={value!r}"

@@ -134,7 +134,7 @@ def _check_size(config: dict, stored: int) -> None:
                 model = keras.saving.deserialize_keras_object(
                     config, safe_mode=True
                 )
-            shapes = [variable.shape for variable in model.variables]
+            shapes = [variable.shape for variable in model.weights]
             outcome.append(sum(math.prod(shape) for shape in shapes))
         except Exception as error:
             outcome.append(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import environment
@@ -84,6 +85,8 @@ def train(
         count = len(examples[0])
         pipeline.check_batch_size(config.batch_size, count)
         keras.utils.set_random_seed(config.seed)
+        if config.deterministic:  # From here on, in the whole process.
+            tf.config.experimental.enable_op_determinism()
         model = compile_model(build_model(config), config)
         cost = {
             "parameters": model.count_params(),

@@ -19,6 +19,7 @@ def test_config_survives_json():
         ("steps", -1),
         ("steps", 1.5),
         ("steps", True),
+        ("deterministic", 1),
         ("batch_size", 0),
         ("learning_rate", 0.0),
         ("learning_rate", -1e-3),

@@ -1,11 +1,14 @@
 """A run may be killed, stopped, starved or misled at any moment."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import random
+import re
 import shlex
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -77,6 +80,19 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
         process.join()
     assert interrupted.run(config, run_dir) == 0
     assert outcome(run_dir) == expected
+
+
+def test_same_seed_gives_the_same_bytes_in_two_processes(config, tmp_path):
+    """And another seed others."""
+    runs_of = {}
+    for name, seed in (("first", 0), ("second", 0), ("other", 1)):
+        seeded = dataclasses.replace(config, seed=seed)
+        runs_of[name] = interrupted.start(seeded, tmp_path / name)
+    for process in runs_of.values():
+        process.join()
+    first, second, other = (outcome(tmp_path / name) for name in runs_of)
+    assert first == second
+    assert first[0] != other[0]
 
 
 @pytest.fixture
@@ -280,6 +296,41 @@ def test_full_disk_is_one_clear_line_and_keeps_the_last_checkpoint(
     assert not list(tmp_path.rglob(".partial-*"))
     folder = tmp_path / runs.CHECKPOINTS
     assert checkpoints.load_newest(folder, pytest.fail).step == step
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own; calling the fixture's value sets its mount options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(*options):
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options)]
+        return subprocess.run([*command, "tmpfs", folder], capture_output=True)
+
+    if mount("size=1500k").returncode:
+        pytest.skip("mounting a disk is not permitted here")
+    yield lambda *options: mount("remount", *options).check_returncode()
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_run_goes_on_when_the_disk_has_room_again(config, tmp_path, disk):
+    """First it is full, then read-only."""
+    run_dir = tmp_path / "disk"
+    for message in (
+        r"error: Cannot write. Received: .*\(No space left on device\)\n",
+        r"error: `run_dir` must be writable. Received: .*\n",
+    ):
+        assert interrupted.run(config, run_dir) == 2
+        assert re.fullmatch(message, interrupted.errors(run_dir))
+        assert not list(run_dir.rglob(".partial-*"))
+        newest = checkpoints.load_newest(
+            run_dir / runs.CHECKPOINTS, pytest.fail
+        )
+        assert newest.step == 3
+        disk("ro")
+    disk("rw", "size=50m")
+    assert interrupted.run(config, run_dir) == 0
 
 
 def test_diverging_run_stops_and_keeps_the_last_good_checkpoint(

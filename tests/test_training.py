@@ -18,15 +18,22 @@ from keras_mnist_sum.models import build_model
 TINY = dict(width=4, steps=6, batch_size=10)
 
 
-def test_same_seed_gives_the_same_model(npz, tmp_path):
-    weights = []
-    for name in ("first", "second"):
-        config = Config(data=str(npz), seed=1, **TINY)
-        training.train(config, tmp_path / name, verbose=0)
-        model = load_model(tmp_path / name / "model.keras")
-        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-    # Threads may add in another order: equal up to rounding.
-    np.testing.assert_allclose(*weights, atol=1e-4)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_run_computes_deterministically_unless_told_not_to(
+    npz, tmp_path, monkeypatch, deterministic
+):
+    calls = []
+    monkeypatch.setattr(
+        training.tf.config.experimental,
+        "enable_op_determinism",
+        lambda: calls.append(True),
+    )
+    monkeypatch.setattr(training, "_fit", lambda *arguments: 0.0)
+    monkeypatch.setattr(training, "_finish", lambda *arguments: 1 / 0)
+    config = Config(data=str(npz), deterministic=deterministic, **TINY)
+    with pytest.raises(ZeroDivisionError):
+        training.train(config, tmp_path / "run", verbose=0)
+    assert calls == [True] * deterministic
 
 
 @pytest.mark.parametrize("validation_fraction", [0.0, 0.2])
