@@ -1,6 +1,7 @@
 """Trains a model: `python train.py --help`."""
 
 import argparse
+import contextlib
 import dataclasses
 import shlex
 import sys
@@ -13,6 +14,7 @@ from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import PRECISIONS
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 
 
@@ -138,9 +140,33 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path, int | None]:
     return config, run_dir or runs.new_run_dir(preset), checkpoint_every
 
 
+def unfinished(config: Config) -> Path | None:
+    """The newest run in `runs/` that began with `config` and did not end."""
+    found = []
+    for path in runs.ROOT.glob(f"*/{runs.CONFIG}"):
+        if (path.parent / runs.RESULTS).is_file():
+            continue
+        with contextlib.suppress(InputError):
+            begun = Config.from_json(runs.read_text(path))
+            # A run's own config says where its data was found in the end.
+            asked = dataclasses.replace(
+                config, data=begun.data, data_dir=begun.data_dir
+            )
+            if begun == asked:
+                found.append(path)
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return newest and newest.parent
+
+
 def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         config, run_dir, checkpoint_every = parse(arguments)
+        before = unfinished(config)
+        if before and before != run_dir:
+            print(
+                f"note   {before} is the same run, not finished: to go on with "
+                f"it, say --run-dir {shlex.quote(str(before))}"
+            )
         from keras_mnist_sum.quiet import import_tensorflow
 
         import_tensorflow()

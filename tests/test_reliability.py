@@ -201,6 +201,24 @@ def test_stopped_command_says_how_to_go_on(npz, tmp_path, capsys, monkeypatch):
     assert ", going on after step 2\n" in capsys.readouterr().out
 
 
+def test_new_run_names_an_unfinished_one_with_an_equal_config(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = Config(steps=3)
+    for name, begun in (
+        ("other", dataclasses.replace(config, seed=1)),
+        ("same", dataclasses.replace(config, data="sample")),
+        ("finished", config),
+    ):
+        path = runs.ROOT / name / runs.CONFIG
+        runs.write_text(path, begun.to_json())
+    (runs.ROOT / "finished" / runs.RESULTS).touch()
+    runs.write_text(runs.ROOT / "broken" / runs.CONFIG, "{")
+    assert train.unfinished(config) == runs.ROOT / "same"
+    assert train.unfinished(Config(steps=4)) is None
+
+
 def test_second_ctrl_c_exits_at_once(config, tmp_path):
     code = interrupted.run(
         config,
