@@ -3,9 +3,11 @@
 import argparse
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from keras_mnist_sum import cli
 from keras_mnist_sum import presets
@@ -13,12 +15,14 @@ from keras_mnist_sum import runs
 from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import PRECISIONS
+from keras_mnist_sum.config import STRATEGIES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 
 
-def parse(arguments: list[str] | None) -> tuple[Config, Path, int | None]:
+def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
+    """A config, and the other arguments of `training.train`."""
     default = presets.PRESETS[presets.DEFAULT].config
     parser = cli.ArgumentParser(
         description="Trains a model on MNIST digits and sampled numbers, "
@@ -64,6 +68,15 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path, int | None]:
         type=int,
         metavar="N",
         help="steps between checkpoints (default: about 30 seconds)",
+    )
+    add(
+        "--strategy",
+        default="auto",
+        metavar="|".join(STRATEGIES),
+        help="the devices to train on: one, all GPUs of this machine, all "
+        "workers that TF_CONFIG names, or a TPU (default: %(default)s: the "
+        "third if there is a TF_CONFIG, else the second if there is a GPU, "
+        "else the first)",
     )
     add(
         "--steps",
@@ -133,11 +146,21 @@ def parse(arguments: list[str] | None) -> tuple[Config, Path, int | None]:
         f"preset's; {default.digit_loss})",
     )
     values = vars(parser.parse_args(arguments))
-    preset, run_dir = values.pop("preset"), values.pop("run_dir")
-    checkpoint_every = values.pop("checkpoint_every")
+    preset = values.pop("preset")
+    others = {
+        name: values.pop(name)
+        for name in ("run_dir", "checkpoint_every", "strategy")
+    }
+    if others["run_dir"] is None:
+        if os.environ.get("TF_CONFIG"):
+            raise InputError(
+                "Workers share a run directory: name it by --run-dir. "
+                "Received: TF_CONFIG in the environment, and no --run-dir"
+            )
+        others["run_dir"] = runs.new_run_dir(preset)
     changes = {name: v for name, v in values.items() if v is not None}
     config = dataclasses.replace(presets.get(preset).config, **changes)
-    return config, run_dir or runs.new_run_dir(preset), checkpoint_every
+    return config, others
 
 
 def unfinished(config: Config) -> Path | None:
@@ -160,7 +183,8 @@ def unfinished(config: Config) -> Path | None:
 
 def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
-        config, run_dir, checkpoint_every = parse(arguments)
+        config, others = parse(arguments)
+        run_dir = others["run_dir"]
         before = unfinished(config)
         if before and before != run_dir:
             print(
@@ -173,14 +197,15 @@ def main(arguments: list[str] | None = None) -> int:
         from keras_mnist_sum.training import train
 
         try:
-            train(config, run_dir, checkpoint_every)
+            report = train(config, **others)
         except Stopped:
             flags = sys.argv[1:] if arguments is None else arguments
             if "--run-dir" not in " ".join(flags):
                 flags = [*flags, "--run-dir", str(run_dir)]
             print(f"\nto go on: python train.py {shlex.join(flags)}")
             raise
-        print(f"next   python evaluate.py {shlex.quote(str(run_dir))}")
+        if report:  # Only the chief of several workers has one.
+            print(f"next   python evaluate.py {shlex.quote(str(run_dir))}")
 
     return cli.run(command)
 

@@ -22,6 +22,7 @@ from tensorflow.python.framework import config as tf_config  # noqa: E402
 from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.compiling import compile_model  # noqa: E402
+from keras_mnist_sum.distribution import find_devices  # noqa: E402
 from keras_mnist_sum.models import build_model  # noqa: E402
 from keras_mnist_sum.recording import Recorder  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
@@ -44,7 +45,12 @@ def main() -> None:
         callbacks = []
         if kind == "checkpoints":
             recorder = Recorder(
-                *(folder, config.steps, 10 * STEPS, StopRequests(), STEPS)
+                folder,
+                config.steps,
+                10 * STEPS,
+                StopRequests(),
+                find_devices("single"),
+                every=STEPS,
             )
             callbacks.append(recorder)
         if kind == "deterministic":

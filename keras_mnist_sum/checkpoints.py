@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,22 +65,24 @@ class Checkpoint:
                 variable.assign(array)
 
 
-def save(folder: Path, model: keras.Model, step: int, notes: dict) -> bool:
-    """Writes a checkpoint of a compiled model, then removes all but `KEEP`.
+def capture(model: keras.Model) -> dict[str, Any]:
+    """What a checkpoint holds of a compiled model: arrays by name.
 
-    Returns:
-        Whether it was written: not if a number in it is not finite.
-
-    Raises:
-        InputError: If the system refuses to write it.
+    Where several processes train, all must call this together.
     """
-    arrays = {
+    return {
         f"{group}.{index}": keras.ops.convert_to_numpy(variable)
         for group, variables in _variables(model).items()
         for index, variable in enumerate(variables)
     }
-    if not all(np.all(np.isfinite(array)) for array in arrays.values()):
-        return False
+
+
+def save(folder: Path, arrays: dict[str, Any], step: int, notes: dict) -> None:
+    """Writes a checkpoint of what `capture` gave; keeps the newest `KEEP`.
+
+    Raises:
+        InputError: If the system refuses to write it.
+    """
     content = io.BytesIO()
     np.savez(
         content,
@@ -93,7 +96,6 @@ def save(folder: Path, model: keras.Model, step: int, notes: dict) -> bool:
             file.write(content.getbuffer())
     for path in _newest_first(folder)[KEEP:]:
         path.unlink(missing_ok=True)
-    return True
 
 
 def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
+from keras_mnist_sum.errors import WorkerLostError
 
 _REFUSALS = (
     errno.EACCES,
@@ -34,10 +35,10 @@ def run(command: Callable[[], None]) -> int:
     """Runs a command and returns its exit code.
 
     0: done. 2: the input was wrong, or the system refused a file. 3: training
-    diverged. 130 and 143: stopped by SIGINT (Ctrl-C) and SIGTERM. In all these
-    but the first a line on standard error says what happened. 141: nobody reads
-    the output any more. Any other exception is a defect of the program and
-    keeps its traceback.
+    diverged. 4: another worker has ended. 130 and 143: stopped by SIGINT
+    (Ctrl-C) and SIGTERM. In all these but the first a line on standard error
+    says what happened. 141: nobody reads the output any more. Any other
+    exception is a defect of the program and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -63,6 +64,9 @@ def run(command: Callable[[], None]) -> int:
     except DivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
+    except WorkerLostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 4
     except Stopped as stop:
         print(f"\n{stop}", file=sys.stderr)
         return 128 + stop.signum

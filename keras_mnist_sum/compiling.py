@@ -76,17 +76,19 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
         loss_weights={name: float(name in supervised) for name in losses},
         metrics=metrics,
     )
-    _create_variables(model)
+    model.optimizer.build(model.trainable_variables)
+    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        _create_metrics(model)
     return model
 
 
-def _create_variables(model: keras.Model) -> None:
+def _create_metrics(model: keras.Model) -> None:
     """Creates what `fit` would create while it traces the first step.
 
     TensorFlow traces a function that creates variables a second time, which
-    would cost more than a second.
+    would cost more than a second. With several replicas, `fit` does this.
     """
-    model.optimizer.build(model.trainable_variables)
     targets, predictions = {}, {}
     for name, output in model.output.items():
         targets[name] = np.zeros((1, 1), "float32")

@@ -14,6 +14,8 @@ DIGIT_LOSSES = ("cross_entropy", "negative_probability")
 OPTIMIZERS = ("adamw", "sgd", "adadelta")
 OUTPUTS = ("digit", "sum", "difference")
 PRECISIONS = ("float32", "bfloat16")
+# No part of a config: on other devices a run is the same run.
+STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 
 
 @dataclass(frozen=True)

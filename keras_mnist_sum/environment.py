@@ -13,12 +13,16 @@ import tensorflow as tf
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "mlxtend", "numpy")
 
 
-def to_json() -> str:
-    """Time, command, versions and machine, as JSON text."""
-    return json.dumps(_facts(), indent=2) + "\n"
+def to_json(replicas: int = 1) -> str:
+    """Time, command, versions and machine, as JSON text.
+
+    Args:
+        replicas: Copies of the model that train together.
+    """
+    return json.dumps(_facts(replicas), indent=2) + "\n"
 
 
-def _facts() -> dict:
+def _facts(replicas: int) -> dict:
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -28,23 +32,24 @@ def _facts() -> dict:
         "processor": _processor(),
         "cores": cores(),
         "device": device(),
+        "replicas": replicas,
     }
 
 
-def drift(text: str) -> str:
+def drift(text: str, replicas: int = 1) -> str:
     """What of `to_json`'s `text` that decides the last digits of a result is
     otherwise here: names and both values, or an empty string."""
 
     def deciding(facts: dict) -> dict:
         packages = facts.get("packages") or {}
-        rest = ("python", "processor", "cores", "device")
+        rest = ("python", "processor", "cores", "device", "replicas")
         return {**packages, **{name: facts.get(name) for name in rest}}
 
     try:
         before = deciding(json.loads(text))
     except (ValueError, AttributeError, TypeError):
         return "what it began with cannot be read"
-    now = deciding(_facts())
+    now = deciding(_facts(replicas))
     return ", ".join(
         f"{name} {before.get(name)} then, {now[name]} now"
         for name in now

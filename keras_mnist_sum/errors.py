@@ -19,6 +19,13 @@ class DivergedError(ArithmeticError):
     """
 
 
+class WorkerLostError(RuntimeError):
+    """Raised when another process of a run across machines has ended.
+
+    As for `InputError`, the message is complete in one line. Exit code 4.
+    """
+
+
 class Stopped(KeyboardInterrupt):
     """Raised where a run has obeyed SIGINT or SIGTERM, with nothing lost.
 

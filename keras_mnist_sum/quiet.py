@@ -15,7 +15,8 @@ def import_tensorflow() -> None:
     their log settings apply, so that is set aside during the import. Should
     the import fail, what was said then is shown. Later messages of level INFO
     and WARNING from native code stay off unless TF_CPP_MIN_LOG_LEVEL says
-    otherwise.
+    otherwise; those of level ERROR too where several workers train, which call
+    it an error that one is done before another.
 
     Raises:
         InputError: If TensorFlow is not installed.
@@ -27,7 +28,8 @@ def import_tensorflow() -> None:
             "TensorFlow is not installed: pip install -r requirements.txt. "
             f"Received: {sys.executable}"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    level = "3" if os.environ.get("TF_CONFIG") else "2"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         saved = os.dup(2)

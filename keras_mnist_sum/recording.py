@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import runs
 from keras_mnist_sum.checkpoints import Checkpoint
+from keras_mnist_sum.distribution import Distribution
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.stopping import StopRequests
@@ -31,6 +33,7 @@ class Recorder(keras.callbacks.Callback):
         steps: Steps of the whole run.
         steps_per_epoch: Steps of an epoch; the last one may be shorter.
         requests: Looked at after each step.
+        distribution: Only the chief writes; any worker may be asked to stop.
         every: Steps between checkpoints; `None` for about 30 seconds.
         notes: Written into each checkpoint.
         checkpoint: Where the run goes on from. Its metrics are put back into
@@ -50,6 +53,7 @@ class Recorder(keras.callbacks.Callback):
         steps: int,
         steps_per_epoch: int,
         requests: StopRequests,
+        distribution: Distribution,
         every: int | None = None,
         notes: dict | None = None,
         checkpoint: Checkpoint | None = None,
@@ -59,6 +63,7 @@ class Recorder(keras.callbacks.Callback):
         self.steps = steps
         self.steps_per_epoch = steps_per_epoch
         self.requests = requests
+        self.distribution = distribution
         self.every = every
         self.notes = notes or {}
         self.checkpoint = checkpoint
@@ -96,36 +101,47 @@ class Recorder(keras.callbacks.Callback):
                 **{name: float(value) for name, value in logs.items()},
             }
         )
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        runs.write_text(self.run_dir / runs.HISTORY, text.getvalue())
+        if self.distribution.is_chief:
+            text = io.StringIO()
+            writer = csv.DictWriter(
+                text, list(self.rows[0]), lineterminator="\n"
+            )
+            writer.writeheader()
+            writer.writerows(self.rows)
+            runs.write_text(self.run_dir / runs.HISTORY, text.getvalue())
         self._save_if_due()
 
     def _save_if_due(self):
         if self.every:
             due = self.step - self.saved_step >= self.every
         else:
+            # By the chief's clock alone.
             due = time.monotonic() - self.saved_at >= _SECONDS_BETWEEN
-        stop = self.requests.received
-        if not (due or stop or self.step == self.steps):
+            due = due and self.distribution.is_chief
+        received = [self.requests.received == x for x in StopRequests.SIGNALS]
+        due, *stops = self.distribution.any_worker([due, *received])
+        if not (due or any(stops) or self.step == self.steps):
             return
         self._tick()
-        finite = checkpoints.save(
-            self.run_dir / runs.CHECKPOINTS,
-            self.model,
-            self.step,
-            {**self.notes, "seconds": self.seconds, "history": self.rows},
-        )
-        if not finite:
+        arrays = checkpoints.capture(self.model)
+        if not all(np.all(np.isfinite(array)) for array in arrays.values()):
             raise self._diverged("a weight that is not finite")
-        self.saved_step, self.saved_at = self.step, time.monotonic()
-        if stop:
-            raise Stopped(
-                stop,
-                f"stopped after step {self.step:,} of {self.steps:,}, saved",
+        if self.distribution.is_chief:
+            notes = {"seconds": self.seconds, "history": self.rows}
+            checkpoints.save(
+                self.run_dir / runs.CHECKPOINTS,
+                arrays,
+                self.step,
+                {**self.notes, **notes},
             )
+        self.saved_step, self.saved_at = self.step, time.monotonic()
+        for signum, stop in zip(StopRequests.SIGNALS, stops):
+            if stop:
+                raise Stopped(
+                    signum,
+                    f"stopped after step {self.step:,} of {self.steps:,}, "
+                    "saved",
+                )
 
     def _tick(self):
         now = time.monotonic()

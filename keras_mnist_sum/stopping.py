@@ -22,6 +22,8 @@ class StopRequests:
         received: The signal that came, if one did.
     """
 
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
     def __init__(self) -> None:
         self.received: int | None = None
         self._deferred = False
@@ -29,7 +31,7 @@ class StopRequests:
 
     def __enter__(self) -> "StopRequests":
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
+            for signum in self.SIGNALS:
                 self._before[signum] = signal.signal(signum, self._handle)
         return self
 

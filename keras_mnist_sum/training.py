@@ -1,6 +1,7 @@
 """`train(config, run_dir)`: from a config to a trained and exported model."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
@@ -22,6 +23,8 @@ from keras_mnist_sum import runs
 from keras_mnist_sum import task
 from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.distribution import Distribution
+from keras_mnist_sum.distribution import find_devices
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
@@ -36,6 +39,7 @@ def train(
     config: Config,
     run_dir: str | Path,
     checkpoint_every: int | None = None,
+    strategy: str = "auto",
     verbose: int = 1,
 ) -> dict:
     """Trains the model that `config` describes and writes a run directory.
@@ -51,29 +55,36 @@ def train(
     Args:
         config: The run.
         run_dir: Where to write: a new or empty directory, or that of a run
-            with an equal config.
+            with an equal config. All workers must reach it.
         checkpoint_every: Steps between checkpoints. Default: as many as take
             about 30 seconds.
+        strategy: The devices to train on; `distribution.find_devices` has the
+            names.
         verbose: 0 prints nothing, 1 says what happens.
 
     Returns:
         What `results.json` holds: the counts of `evaluation.Evaluation`, the
-        right cells of each learned table, and the cost.
+        right cells of each learned table, and the cost. Of several workers
+        only the chief scores the model; the others return an empty dict.
 
     Raises:
-        InputError: If the data or the directory cannot be used, or belong to
-            another run.
+        InputError: If the data, the directory or the devices cannot be used,
+            or the directory belongs to another run.
         DivergedError: If the loss or a weight is no longer finite.
+        WorkerLostError: If another worker has ended.
         Stopped: On SIGINT or SIGTERM, after the running step.
     """
     run_dir = Path(run_dir)
-    say = print if verbose else _say_nothing
     if checkpoint_every is not None and checkpoint_every < 1:
         raise InputError(
             "`checkpoint_every` must be a positive number of steps. "
             f"Received: checkpoint_every={checkpoint_every}"
         )
     runs.check_usable(run_dir)
+    devices = find_devices(strategy)
+    devices.check_batch_size(config.batch_size)
+    verbose = verbose if devices.is_chief else 0
+    say = print if verbose else _say_nothing
     with StopRequests() as requests:
         mnist = load_mnist(config.data, config.data_dir, say=say)
         if mnist.warning:
@@ -87,7 +98,9 @@ def train(
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:  # From here on, in the whole process.
             tf.config.experimental.enable_op_determinism()
-        model = compile_model(build_model(config), config)
+        with devices.strategy.scope():
+            model = devices.adapt(build_model(config))
+            compile_model(model, config)
         cost = {
             "parameters": model.count_params(),
             "multiply_adds": count_multiply_adds(model),
@@ -104,31 +117,34 @@ def train(
             "image\n"
             f"train  {config.steps:,} steps of {config.batch_size} "
             f"({cost['epochs']:.1f} epochs), {config.optimizer} in "
-            f"{config.precision} on {environment.device()}"
+            f"{config.precision} on {devices}"
+        )
+        fit = functools.partial(
+            _fit,
+            *(model, examples, config, run_dir, devices),
+            *(requests, checkpoint_every, verbose),
         )
         results = run_dir / runs.RESULTS
+        if not devices.is_chief:
+            if not results.is_file():
+                fit()
+            return {}
         if results.is_file():
             _check_config(run_dir, config)
             say(f"run    {run_dir} was finished before")
         else:
             with runs.locked(run_dir):
-                _claim(run_dir, config, say)
+                _claim(run_dir, config, devices, say)
                 if not results.is_file():
-                    cost["training_seconds"] = _fit(
-                        model,
-                        examples,
-                        config,
-                        run_dir,
-                        requests,
-                        checkpoint_every,
-                        verbose,
-                    )
+                    cost["training_seconds"] = fit()
                     _finish(model, mnist, config, run_dir, cost, say)
                 shutil.rmtree(run_dir / runs.CHECKPOINTS)
     return json.loads(runs.read_text(results))
 
 
-def _claim(run_dir: Path, config: Config, say: Callable) -> None:
+def _claim(
+    run_dir: Path, config: Config, devices: Distribution, say: Callable
+) -> None:
     """Makes `run_dir` this run's own, or checks that it is.
 
     `config.json` comes first: with it, a directory is a run.
@@ -139,11 +155,11 @@ def _claim(run_dir: Path, config: Config, say: Callable) -> None:
         runs.write_text(run_dir / runs.CONFIG, config.to_json())
     path = run_dir / runs.ENVIRONMENT
     if path.is_file():
-        drift = environment.drift(runs.read_text(path))
+        drift = environment.drift(runs.read_text(path), devices.replicas)
         if drift:
             say(f"WARNING: results may differ in their last digits: {drift}")
     else:
-        runs.write_text(path, environment.to_json())
+        runs.write_text(path, environment.to_json(devices.replicas))
 
 
 def _check_config(run_dir: Path, config: Config) -> None:
@@ -166,6 +182,7 @@ def _fit(
     examples: tuple[np.ndarray, ...],
     config: Config,
     run_dir: Path,
+    devices: Distribution,
     requests: StopRequests,
     checkpoint_every: int | None,
     verbose: int,
@@ -202,6 +219,7 @@ def _fit(
         config.steps,
         steps_per_epoch,
         requests,
+        devices,
         checkpoint_every,
         {"data": digest},
         checkpoint,
@@ -210,21 +228,26 @@ def _fit(
     if verbose:
         names = task.outputs(config.difference)
         callbacks.append(Progress(names, config.steps, steps_per_epoch))
-    held_out = None
+    validation: dict = {}
     if len(held_out_images):
         held_out = pipeline.validation_dataset(
             held_out_images, held_out_labels, config
         )
-    with requests.deferred():
+        validation = dict(
+            validation_data=devices.repeat(held_out),
+            validation_steps=len(held_out),
+        )
+    with requests.deferred(), devices.errors():
         for step, count, epoch, end in _segments(
             recorder.step, config.steps, steps_per_epoch
         ):
+            batches = pipeline.training_dataset(images, labels, config, step)
             model.fit(
-                pipeline.training_dataset(images, labels, config, step),
+                devices.split(batches, config.batch_size),
                 initial_epoch=epoch,
                 epochs=end,
                 steps_per_epoch=count,
-                validation_data=held_out,
+                **validation,
                 shuffle=False,
                 callbacks=callbacks,
                 verbose=0,

@@ -2,10 +2,12 @@
 TensorFlow imported already: a start takes two seconds instead of ten."""
 
 import importlib
+import json
 import multiprocessing
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -32,30 +34,69 @@ def run(config, run_dir, *trouble, every=3):
     return process.exitcode
 
 
-def start(config, run_dir, *trouble, every=3):
+def start(config, run_dir, *trouble, **named):
     process = CONTEXT.Process(
-        target=_child, args=(config, run_dir, every, trouble)
+        target=_child, args=(config, run_dir, trouble), kwargs=named
     )
     process.start()
     return process
 
 
-def errors(run_dir):
+def start_workers(config, run_dir, count, troubles=(), **named):
+    """Starts processes that train together; `troubles` are by worker."""
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    cluster = [f"127.0.0.1:{x.getsockname()[1]}" for x in servers]
+    for server in servers:
+        server.close()
+    processes = []
+    for index in range(count):
+        task = {"type": "worker", "index": index}
+        tf_config = {"cluster": {"worker": cluster}, "task": task}
+        trouble = dict(troubles).get(index, ())
+        named["tf_config"] = json.dumps(tf_config)
+        processes.append(start(config, run_dir, *trouble, **named))
+    return processes
+
+
+def errors(run_dir, worker=""):
     """What the last process in `run_dir` wrote to standard error."""
-    return Path(f"{run_dir}.stderr").read_text()
+    return Path(f"{run_dir}.stderr{worker}").read_text()
 
 
-def _child(config, run_dir, every, trouble):
-    with open(f"{run_dir}.stderr", "w") as file:
+def _child(
+    config,
+    run_dir,
+    trouble,
+    every=3,
+    strategy="auto",
+    tf_config="",
+    cpus=1,
+    before=None,
+):
+    worker = json.loads(tf_config)["task"]["index"] if tf_config else ""
+    with open(f"{run_dir}.stderr{worker}", "w") as file:
         os.dup2(file.fileno(), 2)
+    if tf_config:
+        os.environ["TF_CONFIG"] = tf_config
+    if cpus > 1:
+        _split_the_cpu(cpus)
+    if before:
+        before()
     if trouble:
         trouble[0](*trouble[1:])
     sys.exit(
         cli.run(
-            lambda: training.train(
-                config, run_dir, checkpoint_every=every, verbose=0
-            )
+            lambda: training.train(config, run_dir, every, strategy, verbose=0)
         )
+    )
+
+
+def _split_the_cpu(parts):
+    import tensorflow as tf
+
+    [cpu] = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * parts
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 import evaluate
 import train
 from keras_mnist_sum import runs
-from keras_mnist_sum import sources
+from keras_mnist_sum import tfds_mnist
 from keras_mnist_sum.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +126,7 @@ def test_run_that_fell_back_to_the_sample_can_be_evaluated(
     tmp_path, monkeypatch, capsys
 ):
     """Where --data-dir held nothing and there was no network."""
-    monkeypatch.setattr(sources, "_network_reachable", lambda: False)
+    monkeypatch.setattr(tfds_mnist, "MIRROR", "http://mirror.invalid/")
     arguments = ["--data-dir", tmp_path / "none", "--run-dir", tmp_path / "r"]
     arguments += ["--steps", 2, "--batch-size", 8]
     assert train.main([str(argument) for argument in arguments]) == 0
@@ -173,7 +173,7 @@ def fails_in_one_line(main, arguments, capsys):
 @pytest.fixture
 def no_network(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "_network_reachable", lambda: False)
+    monkeypatch.setattr(tfds_mnist, "MIRROR", "http://mirror.invalid/")
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ from keras_mnist_sum import runs
 from keras_mnist_sum import training
 from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.distribution import find_devices
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.recording import Recorder
+from keras_mnist_sum.stopping import StopRequests
 from tests import interrupted
 
 
@@ -119,7 +121,9 @@ def damages(content):
 
 def test_damaged_checkpoint_gives_way_to_the_one_before(model, tmp_path):
     for step in (10, 20):
-        checkpoints.save(tmp_path, model, step, {"seconds": 1.5})
+        checkpoints.save(
+            tmp_path, checkpoints.capture(model), step, {"seconds": 1.5}
+        )
     older, newest = sorted(tmp_path.iterdir())
     content = newest.read_bytes()
     for damaged in damages(content):
@@ -154,13 +158,13 @@ def test_without_a_whole_checkpoint_nothing_starts_from_scratch(
 
 def test_checkpoints_do_not_pile_up(model, tmp_path):
     for step in range(1, 9):
-        assert checkpoints.save(tmp_path, model, step, {})
+        checkpoints.save(tmp_path, checkpoints.capture(model), step, {})
     steps = [int(path.stem[-9:]) for path in sorted(tmp_path.iterdir())]
     assert steps == [6, 7, 8] and checkpoints.KEEP == 3
 
 
 def test_checkpoint_of_another_model_is_refused(model, config, tmp_path):
-    checkpoints.save(tmp_path, model, 1, {})
+    checkpoints.save(tmp_path, checkpoints.capture(model), 1, {})
     checkpoint = checkpoints.load_newest(tmp_path, print)
     wider = Config(**{**vars(config), "width": 8})
     other = compile_model(build_model(wider), wider)
@@ -271,15 +275,16 @@ def test_other_config_or_data_in_the_same_directory_is_refused(
 
 def test_other_versions_are_one_line_of_warning(config, tmp_path):
     said = []
-    training._claim(tmp_path, config, said.append)
-    training._claim(tmp_path, config, said.append)
+    devices = find_devices("single")
+    training._claim(tmp_path, config, devices, said.append)
+    training._claim(tmp_path, config, devices, said.append)
     assert not said
     path = tmp_path / runs.ENVIRONMENT
     facts = json.loads(path.read_text())
     keras_now = facts["packages"]["keras"]
     facts["packages"]["keras"] = "3.0.0"
     path.write_text(json.dumps(facts))
-    training._claim(tmp_path, config, said.append)
+    training._claim(tmp_path, config, devices, said.append)
     [warning] = said
     assert warning.startswith("WARNING: ")
     assert warning.endswith(f": keras 3.0.0 then, {keras_now} now")
@@ -371,5 +376,10 @@ def test_diverging_run_stops_and_keeps_the_last_good_checkpoint(
 
 def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
     model.variables[0].assign(np.full(model.variables[0].shape, np.nan))
-    assert not checkpoints.save(tmp_path, model, 1, {})
+    recorder = Recorder(
+        tmp_path, 9, 9, StopRequests(), find_devices("single"), every=1
+    )
+    recorder.set_model(model)
+    with pytest.raises(DivergedError, match="a weight that is not finite"):
+        recorder.on_train_batch_end(0, {"loss": 1.0})
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,294 @@
+"""tf.distribute: which devices train, and Keras 3's `fit` across machines."""
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_mnist_sum import environment
+from keras_mnist_sum.config import STRATEGIES
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import WorkerLostError
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The devices that train together, and this process's part in them.
+
+    Attributes:
+        strategy: What TensorFlow knows them by.
+        workers: Number of processes.
+        worker: Which of them this is, from 0. The first one is the chief,
+            which alone writes the run directory.
+    """
+
+    strategy: tf.distribute.Strategy
+    workers: int = 1
+    worker: int = 0
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model, each on a device of its own."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def is_chief(self) -> bool:
+        return self.worker == 0
+
+    def __str__(self) -> str:
+        """The devices, for a person."""
+        if self.replicas == 1:
+            return environment.device()
+        devices = map(
+            tf.DeviceSpec.from_string, self.strategy.extended.worker_devices
+        )
+        names = ", ".join(f"{x.device_type}:{x.device_index}" for x in devices)
+        where = f"{self.workers} workers, {names} of each"
+        return (
+            f"{self.replicas} replicas ({where if self.workers > 1 else names})"
+        )
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Checks that a batch gives every replica the same share.
+
+        Raises:
+            InputError: If it does not.
+        """
+        if batch_size % self.replicas:
+            raise InputError(
+                "`batch_size` is that of all replicas together, and must be a "
+                f"multiple of their number, {self.replicas}. "
+                f"Received: batch_size={batch_size}"
+            )
+
+    def adapt(self, model: keras.Model) -> keras.Model:
+        """Makes a functional model ready for `fit` on these devices.
+
+        Normalization uses the statistics of the whole batch, not of each
+        replica's share. Call it within `strategy.scope()`.
+        """
+        if self.replicas > 1:
+            for layer in model.layers:
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.synchronized = True
+        if self.workers > 1:
+            return MultiWorkerModel(model.input, model.output, name=model.name)
+        return model
+
+    def split(
+        self, dataset: tf.data.Dataset, batch_size: int
+    ) -> tf.data.Dataset:
+        """Gives every replica its share of each batch.
+
+        Replica r of R works on examples `r * batch_size / R` and those that
+        follow. Nothing is sharded by files or by chance: all processes pass
+        the same `dataset`.
+
+        Args:
+            dataset: Yields whole batches, the same in every process.
+            batch_size: Their number of examples.
+        """
+        if self.replicas == 1:
+            return dataset
+        each = batch_size // self.replicas
+        here = batch_size // self.workers
+        first = self.worker * here
+
+        def of_this_worker(*batch: Any) -> Any:
+            return tf.nest.map_structure(
+                lambda x: x[first : first + here], batch
+            )
+
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: dataset.map(of_this_worker).rebatch(each)
+        )
+
+    def repeat(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Gives every replica all batches, over and over.
+
+        What is averaged over replicas is then that of one replica, whatever
+        the number of examples.
+        """
+        dataset = dataset.repeat()
+        if self.replicas == 1:
+            return dataset
+        copies = self.replicas // self.workers
+
+        def for_each_replica(*batch: Any) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensors(batch).repeat(copies)
+
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: dataset.flat_map(for_each_replica)
+        )
+
+    def any_worker(self, flags: Sequence[bool]) -> list[bool]:
+        """Which flags are set in some process. All must call this together."""
+        if self.workers == 1:
+            return list(flags)
+        votes = self._sum(tf.constant(flags, tf.float32))
+        return [bool(vote) for vote in votes.numpy() > 0]
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Says in one line that another worker has ended.
+
+        Raises:
+            WorkerLostError: Instead of what TensorFlow raises then.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
+            if self.workers == 1 or not isinstance(error, lost):
+                raise
+            raise WorkerLostError(
+                "Another worker has ended, and none can go on alone: start "
+                "all again, and they go on from the newest checkpoint. "
+                f"Received: {type(error).__name__} in worker {self.worker}"
+            ) from error
+
+    @functools.cached_property
+    def _sum(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        def everywhere(votes: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            here = tf.identity(votes)  # On the replica's own device.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        @tf.function
+        def total(votes: tf.Tensor) -> tf.Tensor:
+            sums = self.strategy.run(everywhere, (votes,))
+            return self.strategy.experimental_local_results(sums)[0]
+
+        return total
+
+
+def find_devices(name: str = "auto") -> Distribution:
+    """Finds the devices to train on. Call it before TensorFlow computes.
+
+    Args:
+        name: `"single"` for one device; `"mirrored"` for all GPUs of this
+            machine, or, without any, all logical CPUs; `"multi_worker"` for
+            the processes that the environment's `TF_CONFIG` names; `"tpu"`;
+            `"auto"` for the third if `TF_CONFIG` names several workers, else
+            the second if there is a GPU, else the first.
+
+    Raises:
+        InputError: If there are no such devices, or `TF_CONFIG` is no such
+            description.
+    """
+    if name not in STRATEGIES:
+        raise InputError(
+            f"`strategy` must be one of {', '.join(STRATEGIES)}. "
+            f"Received: strategy={name!r}"
+        )
+    workers, worker = _cluster()
+    gpus = tf.config.list_physical_devices("GPU")
+    if name == "auto":
+        name = "mirrored" if gpus else "single"
+        if workers > 1:
+            name = "multi_worker"
+    if name == "multi_worker":
+        if not workers:
+            raise InputError(
+                "`strategy` multi_worker needs TF_CONFIG, which names the "
+                "workers. Received: no TF_CONFIG in the environment"
+            )
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        return Distribution(strategy, workers, worker)
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
+        return Distribution(
+            tf.distribute.MirroredStrategy([device.name for device in devices])
+        )
+    if name == "tpu":
+        return Distribution(_tpu_strategy())
+    return Distribution(tf.distribute.get_strategy())
+
+
+def _cluster() -> tuple[int, int]:
+    """The number of workers in `TF_CONFIG`, and which of them this is.
+
+    A cluster may call its first worker chief:
+    https://www.tensorflow.org/api_docs/python/tf/distribute/cluster_resolver/TFConfigClusterResolver
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        os.environ.pop("TF_CONFIG", None)  # TensorFlow would read "" as JSON.
+        return 0, 0
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        chiefs = len(cluster.get("chief", []))
+        workers = chiefs + len(cluster.get("worker", []))
+        index = int(task["index"])
+        if task["type"] == "worker":
+            index += chiefs
+        elif task["type"] != "chief":
+            raise ValueError("a task that is neither chief nor worker")
+        if set(cluster) - {"chief", "worker"} or not 0 <= index < workers:
+            raise ValueError("a task that is not in the cluster")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "TF_CONFIG must name the cluster's workers and this process's "
+            f"task. Received: TF_CONFIG={text[:200]!r} "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return workers, index
+
+
+def _tpu_strategy() -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:
+        # Whatever the many layers below raise, there is none to train on.
+        raise InputError(
+            "`strategy` tpu needs a TPU. "
+            f"Received: {type(error).__name__} when looking for one"
+        ) from error
+
+
+class MultiWorkerModel(keras.Model):
+    """A functional model that `fit` can train on several machines.
+
+    Keras 3's own fails there, for two reasons, both mended here by methods
+    that are private or not made for it, so Keras stays pinned:
+
+    - Before the first step it averages a batch over all replicas, to learn
+      its shape, and cannot average a nested one
+      (https://github.com/keras-team/keras/issues/20585).
+    - It averages the logs of a step over their first axis, and they have none
+      (https://github.com/keras-team/keras/issues/20329).
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        for _, _, batches in iterator:
+            data_batch = tf.nest.map_structure(
+                lambda x: self.distribute_strategy.experimental_local_results(
+                    x
+                )[0],
+                next(batches),
+            )
+            break
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
+
+    def train_step(self, data):
+        return _with_an_axis(super().train_step(data))
+
+    def test_step(self, data):
+        return _with_an_axis(super().test_step(data))
+
+
+def _with_an_axis(logs: dict) -> dict:
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
