@@ -199,6 +199,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             report = train(config, **others)
         except Stopped:
+            if os.environ.get("TF_CONFIG"):  # Who started us knows how.
+                raise
             flags = sys.argv[1:] if arguments is None else arguments
             if "--run-dir" not in " ".join(flags):
                 flags = [*flags, "--run-dir", str(run_dir)]

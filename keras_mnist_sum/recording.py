@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_mnist_sum import checkpoints
+from keras_mnist_sum import launching
 from keras_mnist_sum import runs
 from keras_mnist_sum.checkpoints import Checkpoint
 from keras_mnist_sum.distribution import Distribution
@@ -82,8 +83,12 @@ class Recorder(keras.callbacks.Callback):
             self.checkpoint.restore(self.model, "metrics")
         self.checkpoint = None
 
+    def on_test_batch_end(self, batch, logs=None):
+        launching.beat()
+
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        launching.beat()
         if not math.isfinite(logs["loss"]):
             raise self._diverged(f"loss={float(logs['loss'])}")
         last = self.step % self.steps_per_epoch == 0 or self.step == self.steps

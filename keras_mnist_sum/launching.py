@@ -1,0 +1,233 @@
+"""Several workers on this machine, watched: all go on together, or again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO
+from typing import TextIO
+
+from keras_mnist_sum.errors import InputError
+
+_HEARTBEAT = "KERAS_MNIST_SUM_HEARTBEAT"
+_FINAL = (0, 2, 3)  # Exit codes that another try would not change.
+_GRACE = 5.0  # seconds in which workers end by themselves
+
+
+def beat() -> None:
+    """Tells the launcher, if there is one, that this worker gets on."""
+    path = os.environ.get(_HEARTBEAT)
+    if path:
+        os.utime(path)
+
+
+def launch(
+    command: Sequence[str],
+    workers: int,
+    max_restarts: int = 3,
+    timeout: float = 300.0,
+) -> int:
+    """Runs `command` in several processes that train together.
+
+    Each finds the others by `TF_CONFIG`. Their output appears line by line
+    behind their numbers. When one fails, or gets no step done in `timeout`
+    seconds, all are killed and started again, to go on from the newest
+    checkpoint; not where that is of no use, since the input is wrong or
+    training diverged. SIGINT and SIGTERM are passed on; a second one kills all.
+
+    Args:
+        command: A Python program and its arguments: `["train.py", ...]`.
+        workers: Number of processes.
+        max_restarts: How often all may be started again.
+        timeout: Seconds.
+
+    Returns:
+        The exit code: 0, that of the worker that failed first (128 + its
+        number for one ended by a signal), or 128 + the number of the signal
+        that was passed on.
+
+    Raises:
+        InputError: If the numbers are not positive or the program is missing.
+    """
+    if workers < 1 or max_restarts < 0 or timeout <= 0:
+        raise InputError(
+            "A launch needs a positive number of workers and of seconds, and "
+            f"no negative one of restarts. Received: workers={workers}, "
+            f"max_restarts={max_restarts}, timeout={timeout}"
+        )
+    if not command or not Path(command[0]).is_file():
+        raise InputError(
+            "A launch needs a Python program and its arguments, after --. "
+            f"Received: {' '.join(command)!r}"
+        )
+    restarts = 0
+    with tempfile.TemporaryDirectory() as folder, _Signals() as signals:
+        while True:
+            job = _Job(command, workers, Path(folder))
+            try:
+                code, reason = job.watch(timeout, signals)
+            finally:
+                job.kill()
+            if signals.received:
+                _say("stopped: the same command goes on")
+                return 128 + signals.received[0]
+            if code in _FINAL or restarts == max_restarts:
+                if code:
+                    _say(reason)
+                return code
+            restarts += 1
+            _say(f"{reason}: starting all again ({restarts} of {max_restarts})")
+
+
+class _Signals:
+    """Notes SIGINT and SIGTERM while entered."""
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def __enter__(self) -> "_Signals":
+        self._before = {
+            signum: signal.signal(signum, self._note)
+            for signum in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        self.received.append(signum)
+
+
+class _Job:
+    """The processes of one try."""
+
+    def __init__(self, command: Sequence[str], workers: int, folder: Path):
+        self.heartbeats = [folder / str(index) for index in range(workers)]
+        self.processes: list[subprocess.Popen] = []
+        self.pumps: list[threading.Thread] = []
+        addresses = _free_addresses(workers)
+        for index, heartbeat in enumerate(self.heartbeats):
+            heartbeat.touch()
+            config = {
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            }
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env={
+                    **os.environ,
+                    "TF_CONFIG": json.dumps(config),
+                    "PYTHONUNBUFFERED": "1",
+                    _HEARTBEAT: str(heartbeat),
+                },
+                start_new_session=True,  # Ctrl-C reaches them through us.
+            )
+            self.processes.append(process)
+            for source, target in (
+                (process.stdout, sys.stdout),
+                (process.stderr, sys.stderr),
+            ):
+                pump = threading.Thread(
+                    target=_pump, args=(source, target, index), daemon=True
+                )
+                pump.start()
+                self.pumps.append(pump)
+
+    def watch(self, timeout: float, signals: _Signals) -> tuple[int, str]:
+        """Waits for the end of all, or for trouble.
+
+        Returns:
+            The exit code, and what happened, in a few words.
+        """
+        passed_on, asked = 0, 0.0
+        while True:
+            codes = [process.poll() for process in self.processes]
+            failed = [code for code in codes if code]
+            if signals.received:
+                if len(signals.received) > 1 or (
+                    asked and time.monotonic() - asked > timeout
+                ):
+                    return 1, "killed"
+                if not passed_on:
+                    passed_on, asked = signals.received[0], time.monotonic()
+                    self._send(passed_on)
+                if None not in codes:
+                    return 1, "stopped"
+            elif failed:
+                return self._diagnose()
+            elif None not in codes:
+                return 0, "done"
+            else:
+                for index, code in enumerate(codes):
+                    last = self.heartbeats[index].stat().st_mtime
+                    if code is None and time.time() - last > timeout:
+                        return 1, (
+                            f"worker {index} got no step done in "
+                            f"{timeout:.0f} seconds"
+                        )
+            time.sleep(0.1)
+
+    def _diagnose(self) -> tuple[int, str]:
+        """Which worker failed: one that another took along exits with 4."""
+        end = time.monotonic() + _GRACE
+        while True:
+            codes = {i: x.poll() for i, x in enumerate(self.processes)}
+            failed = {i: code for i, code in codes.items() if code}
+            own = {i: code for i, code in failed.items() if code != 4}
+            if own or None not in codes.values() or time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        index, code = next(iter((own or failed).items()))
+        if code < 0:
+            name = signal.Signals(-code).name
+            return 128 - code, f"worker {index} was ended by {name}"
+        return code, f"worker {index} ended with exit code {code}"
+
+    def _send(self, signum: int) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signum)
+
+    def kill(self) -> None:
+        """Ends all that are left, with all that they started."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for pump in self.pumps:
+            pump.join()
+
+
+def _free_addresses(count: int) -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{x.getsockname()[1]}" for x in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def _pump(source: IO[str], target: TextIO, index: int) -> None:
+    with source:
+        for line in source:
+            target.write(f"[{index}] {line}")
+            target.flush()
+
+
+def _say(text: str) -> None:
+    print(f"launch {text}", flush=True)
