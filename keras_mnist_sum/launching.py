@@ -18,15 +18,22 @@ from typing import TextIO
 from keras_mnist_sum.errors import InputError
 
 _HEARTBEAT = "KERAS_MNIST_SUM_HEARTBEAT"
+_LAUNCHER = "KERAS_MNIST_SUM_LAUNCHER"
 _FINAL = (0, 2, 3)  # Exit codes that another try would not change.
 _GRACE = 5.0  # seconds in which workers end by themselves
 
 
 def beat() -> None:
-    """Tells the launcher, if there is one, that this worker gets on."""
+    """Tells the launcher, if there is one, that this worker gets on.
+
+    A worker whose launcher is no more is asked to stop, as by SIGTERM.
+    """
     path = os.environ.get(_HEARTBEAT)
-    if path:
+    if path and os.getppid() == int(os.environ[_LAUNCHER]):
         os.utime(path)
+    elif path:
+        del os.environ[_HEARTBEAT]  # Once is enough: a second one kills.
+        signal.raise_signal(signal.SIGTERM)
 
 
 def launch(
@@ -135,6 +142,7 @@ class _Job:
                     "TF_CONFIG": json.dumps(config),
                     "PYTHONUNBUFFERED": "1",
                     _HEARTBEAT: str(heartbeat),
+                    _LAUNCHER: str(os.getpid()),
                 },
                 start_new_session=True,  # Ctrl-C reaches them through us.
             )

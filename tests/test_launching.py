@@ -1,5 +1,6 @@
 """The launcher, with workers that do one thing each and start in no time."""
 
+import contextlib
 import json
 import os
 import random
@@ -157,6 +158,28 @@ def test_signal_is_passed_on_and_ends_all(tmp_path, signum):
     assert f"[0] saved {int(signum)}" in out
     assert f"[1] saved {int(signum)}" in out
     assert "launch stopped: the same command goes on" in out
+    assert gone(tmp_path)
+
+
+def test_workers_stop_when_their_launcher_is_no_more(tmp_path):
+    process = start(
+        tmp_path,
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from keras_mnist_sum.launching import beat\n"
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(143))\n"
+        "(folder / f'ready-{index}').touch()\n"
+        "wait(60)",
+    )
+    while len(list(tmp_path.glob("ready-*"))) < 2:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=20)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        with contextlib.suppress(BaseException):
+            if gone(tmp_path):
+                break
+        time.sleep(0.1)
     assert gone(tmp_path)
 
 
