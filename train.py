@@ -74,7 +74,8 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         default="auto",
         metavar="|".join(STRATEGIES),
         help="the devices to train on: one, all GPUs of this machine, all "
-        "workers that TF_CONFIG names, or a TPU (default: %(default)s: the "
+        "workers that TF_CONFIG or Slurm names, or a TPU (default: "
+        "%(default)s: the "
         "third if there is a TF_CONFIG, else the second if there is a GPU, "
         "else the first)",
     )
@@ -152,10 +153,10 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         for name in ("run_dir", "checkpoint_every", "strategy")
     }
     if others["run_dir"] is None:
-        if os.environ.get("TF_CONFIG"):
+        if others["strategy"] == "multi_worker" or os.environ.get("TF_CONFIG"):
             raise InputError(
                 "Workers share a run directory: name it by --run-dir. "
-                "Received: TF_CONFIG in the environment, and no --run-dir"
+                "Received: several workers, and no --run-dir"
             )
         others["run_dir"] = runs.new_run_dir(preset)
     changes = {name: v for name, v in values.items() if v is not None}

@@ -176,7 +176,8 @@ def find_devices(name: str = "auto") -> Distribution:
     Args:
         name: `"single"` for one device; `"mirrored"` for all GPUs of this
             machine, or, without any, all logical CPUs; `"multi_worker"` for
-            the processes that the environment's `TF_CONFIG` names; `"tpu"`;
+            the processes that the environment's `TF_CONFIG` names, or else
+            the tasks of a Slurm job step; `"tpu"`;
             `"auto"` for the third if `TF_CONFIG` names several workers, else
             the second if there is a GPU, else the first.
 
@@ -189,6 +190,8 @@ def find_devices(name: str = "auto") -> Distribution:
             f"`strategy` must be one of {', '.join(STRATEGIES)}. "
             f"Received: strategy={name!r}"
         )
+    if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
+        _take_slurm_for_cluster()
     workers, worker = _cluster()
     gpus = tf.config.list_physical_devices("GPU")
     if name == "auto":
@@ -199,8 +202,11 @@ def find_devices(name: str = "auto") -> Distribution:
         if not workers:
             raise InputError(
                 "`strategy` multi_worker needs TF_CONFIG, which names the "
-                "workers. Received: no TF_CONFIG in the environment"
+                "workers, or a job step of Slurm. "
+                "Received: neither in the environment"
             )
+        # It tells of every reduction where a program logs at level INFO.
+        tf.get_logger().setLevel("WARNING")
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         return Distribution(strategy, workers, worker)
     if name == "mirrored":
@@ -242,6 +248,33 @@ def _cluster() -> tuple[int, int]:
             f"({type(error).__name__}: {error})"
         ) from error
     return workers, index
+
+
+def _take_slurm_for_cluster() -> None:
+    """Sets `TF_CONFIG` to the tasks of a Slurm job step, if this is one."""
+    count = os.environ.get("SLURM_STEP_NUM_TASKS")
+    if not count:
+        return
+    try:
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            # Ports of its own for each job on a machine.
+            port_base=10_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000,
+            # Which GPUs are whose is left to Slurm (--gpus-per-task); the
+            # resolver refuses to count tasks without counting GPUs.
+            gpus_per_node=int(count),
+            gpus_per_task=1,
+            auto_set_gpu=False,
+        )
+        cluster = resolver.cluster_spec().as_dict()
+        kind, index = resolver.get_task_info()
+    except Exception as error:
+        # A missing variable, a missing scontrol, a list that cannot be read.
+        raise InputError(
+            "Cannot read the job step of Slurm: start this by srun. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+    config = {"cluster": cluster, "task": {"type": kind, "index": index}}
+    os.environ["TF_CONFIG"] = json.dumps(config)
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:

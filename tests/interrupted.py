@@ -114,6 +114,19 @@ def signal_at_step(step, *signums):
     Recorder.on_train_batch_end = on_train_batch_end
 
 
+def fail_at_step(step):
+    """The process meets an error right after its `step`-th step."""
+    steps = iter(range(1, 10**9))
+    work = Recorder.on_train_batch_end
+
+    def on_train_batch_end(recorder, batch, logs=None):
+        if next(steps) == step:
+            raise RuntimeError("a defect")
+        work(recorder, batch, logs)
+
+    Recorder.on_train_batch_end = on_train_batch_end
+
+
 def kill_while_writing(name, moment):
     """SIGKILL as the file or folder called `name` (or that ends so) is
     written: `"begun"` and half there, `"written"` whole but under its
