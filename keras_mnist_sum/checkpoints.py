@@ -52,7 +52,8 @@ class Checkpoint:
             InputError: If the model is not the one that was saved.
         """
         for group in groups:
-            variables, arrays = _variables(model)[group], self.variables[group]
+            variables = _variables(model)[group]
+            arrays = self.variables.get(group, [])
             found = [tuple(array.shape) for array in arrays]
             expected = [tuple(variable.shape) for variable in variables]
             if found != expected:
@@ -144,9 +145,12 @@ def read(path: Path) -> Checkpoint:
         digest = hashlib.sha256(content).hexdigest()
         if line != _MAGIC + digest.encode():
             raise refuse("its content does not fit its checksum")
-        arrays = arrayfiles.read_npz(io.BytesIO(content), None, _LARGEST)
+        # Nothing in it is compressed: it holds no more than it has bytes.
+        arrays = arrayfiles.read_npz(io.BytesIO(content), None, len(content))
         notes = json.loads(str(arrays.pop("notes")))
         step = notes.pop("step")
+        if type(step) is not int or step < 0:
+            raise refuse(f"its step is {step!r}")
         variables: dict[str, list[np.ndarray]] = {}
         for name, array in arrays.items():
             variables.setdefault(name.split(".")[0], []).append(array)

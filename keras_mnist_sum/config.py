@@ -119,7 +119,7 @@ class Config:
                 )
         for name, (low, high, words) in _RANGES.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
+            if not low <= value <= high:  # NaN is refused, too
                 raise InputError(
                     f"`{name}` must be {words}. Received: {name}={value!r}"
                 )
@@ -155,7 +155,7 @@ class Config:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"Not a config. Received: {error}") from None
         if not isinstance(values, dict):
             raise InputError(f"Not a config. Received: {text[:80]!r}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import socket
 import threading
 import time
 import urllib.error
@@ -9,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 TIMEOUT = 4.0  # seconds without a sign of life
-SLOWEST = 20_000  # bytes a second, on average, beyond the first TIMEOUT
+SLOWEST = 20_000  # bytes a second, in any TIMEOUT seconds
 
 
 class DownloadError(Exception):
@@ -33,25 +34,36 @@ def fetch(url: str, path: Path, size: int, sha256: str) -> None:
     """
     name = url.rpartition("/")[2]
     received, digest = 0, hashlib.sha256()
-    start = time.monotonic()
     with _opened(url) as response, open(path, "wb") as file:
+        kind = response.headers.get_content_type()
+        # Without a length there might be no end.
+        if response.length != size:
+            raise DownloadError(
+                f"{name} is not what it should be: {response.length or 'some'} "
+                f"bytes of {kind}, not {size:,} bytes"
+            )
+        begun, before = time.monotonic(), 0
         while chunk := _next_chunk(response, name):
             file.write(chunk)
             digest.update(chunk)
             received += len(chunk)
-            if time.monotonic() - start > TIMEOUT + received / SLOWEST:
-                raise DownloadError(
-                    f"{name} arrives too slowly, {received:,} of {size:,} bytes"
-                )
-            if received > size:
-                break
-    if received != size or digest.hexdigest() != sha256:
-        what = response.headers.get_content_type()
-        amount = f"more than {size:,}" if received > size else f"{received:,}"
+            elapsed = time.monotonic() - begun
+            if elapsed > TIMEOUT:
+                if received - before < SLOWEST * elapsed:
+                    raise DownloadError(
+                        f"{name} arrives too slowly, {received:,} of {size:,} "
+                        "bytes"
+                    )
+                begun, before = time.monotonic(), received
+    if received != size:
         raise DownloadError(
-            f"{name} is not what it should be: {amount} bytes of {what} with "
-            f"SHA-256 {digest.hexdigest()[:8]}..., not {size:,} bytes with "
-            f"{sha256[:8]}..."
+            f"the download of {name} broke off after {received:,} of {size:,} "
+            "bytes"
+        )
+    if digest.hexdigest() != sha256:
+        raise DownloadError(
+            f"{name} is not what it should be: SHA-256 "
+            f"{digest.hexdigest()[:8]}..., not {sha256[:8]}..."
         )
 
 
@@ -74,7 +86,11 @@ def _opened(url: str) -> http.client.HTTPResponse:
         answer.close()
         raise DownloadError(f"the server says {answer.code} {answer.reason}")
     if isinstance(answer, Exception):
-        raise DownloadError("no network") from answer
+        why = getattr(answer, "reason", answer)
+        if isinstance(why, (TimeoutError, socket.gaierror)):
+            raise DownloadError("no network") from answer
+        words = " ".join(str(why).split()) or type(why).__name__
+        raise DownloadError(f"no usable answer: {words}"[:200]) from answer
     return answer
 
 

@@ -47,7 +47,7 @@ def drift(text: str, replicas: int = 1) -> str:
 
     try:
         before = deciding(json.loads(text))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return "what it began with cannot be read"
     now = deciding(_facts(replicas))
     return ", ".join(

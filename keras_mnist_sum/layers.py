@@ -191,6 +191,16 @@ class ExpectedNumber(keras.layers.Layer):
         return (input_shape[0], 1)
 
 
+ALL = (
+    ConditionalTable,
+    ExpectedNumber,
+    MeanOfCopies,
+    OneHotArgmax,
+    ScaleByMaximum,
+    ShiftedCopies,
+)
+
+
 def pytorch_initializers(fan_in):
     """Initial weights as PyTorch's linear and convolution layers draw them.
 

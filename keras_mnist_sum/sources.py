@@ -24,7 +24,8 @@ _NPZ_NAMES = {
     "test_images": "x_test",
     "test_labels": "y_test",
 }
-_LARGEST = 10**6 * task.IMAGE_SIZE**2  # bytes in an array that is believed
+_MOST_EXAMPLES = 300_000  # in a set that is believed; EMNIST's digits fit
+_IMAGES, _LABELS = _MOST_EXAMPLES * task.IMAGE_SIZE**2, _MOST_EXAMPLES  # bytes
 _Say = Callable[[str], object]
 
 
@@ -62,8 +63,8 @@ class Mnist:
         for part in ("train", "test"):
             images = getattr(self, f"{part}_images")
             labels = getattr(self, f"{part}_labels")
-            if part == "train" and len(images) == len(labels) == 0:
-                continue
+            if part == "train" and images.size == 0 and self.data_dir:
+                continue  # It was not asked for.
             check_examples(images, labels, f"the {part} set of {self.source!r}")
             object.__setattr__(self, f"{part}_labels", labels.astype("uint8"))
 
@@ -178,7 +179,8 @@ def _from_path(path: Path) -> Mnist:
     if path.is_dir():
         arrays: dict[str, Any] = {
             name: arrayfiles.read_idx(
-                _find_idx(path, names), _ndim(name), _LARGEST
+                _find_idx(path, names),
+                *((3, _IMAGES) if name.endswith("images") else (1, _LABELS)),
             )
             for name, names in _IDX_NAMES.items()
         }
@@ -196,10 +198,6 @@ def _from_path(path: Path) -> Mnist:
     )
 
 
-def _ndim(name: str) -> int:
-    return 3 if name.endswith("images") else 1
-
-
 def _find_idx(folder: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
@@ -214,7 +212,9 @@ def _find_idx(folder: Path, names: tuple[str, ...]) -> Path:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
-            arrays = arrayfiles.read_npz(file, _NPZ_NAMES.values(), _LARGEST)
+            # Labels may be of a type of 8 bytes.
+            largest = 2 * (_IMAGES + 8 * _LABELS)
+            arrays = arrayfiles.read_npz(file, _NPZ_NAMES.values(), largest)
     except (OSError, ValueError) as error:
         raise InputError(
             f"Not a whole mnist.npz. Received: {str(path)!r} ({error})"

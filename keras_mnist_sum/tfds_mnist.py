@@ -1,6 +1,7 @@
 """MNIST by tensorflow-datasets: found, or downloaded and prepared, and read."""
 
 import contextlib
+import errno
 import fcntl
 import io
 import os
@@ -146,30 +147,41 @@ def _prepare(tfds: Any, folder: Path, say: Callable[[str], object]) -> None:
     The download is ours: that of tensorflow-datasets waits for a silent
     server without end.
     """
-    with tempfile.TemporaryDirectory(prefix="mnist-") as files:
-        for index, (name, known) in enumerate(FILES.items()):
-            downloads.fetch(MIRROR + name, Path(files, name), *known)
-            if index == 0:  # A server answers, and with the right file.
-                megabytes = sum(size for size, _ in FILES.values()) / 1e6
-                say(f"data   downloading MNIST, {megabytes:.0f} MB")
-        say(f"data   preparing MNIST in {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            if _find(tfds, tfds.core.Path(folder)) is not None:
-                return
-            for litter in folder.glob(f"{_ASIDE}*"):
-                shutil.rmtree(litter, ignore_errors=True)
-            with tempfile.TemporaryDirectory(
-                prefix=_ASIDE, dir=folder
-            ) as aside:
-                builder = tfds.builder("mnist", data_dir=aside)
-                builder.URL = f"{files}/"  # Copied, as it is no http address.
-                tfds.disable_progress_bar()
+    import tensorflow as tf
+
+    smallest, known = next(iter(FILES.items()))
+    with tempfile.NamedTemporaryFile() as file:  # Does a server answer?
+        downloads.fetch(MIRROR + smallest, Path(file.name), *known)
+    megabytes = sum(size for size, _ in FILES.values()) / 1e6
+    say(f"data   downloading MNIST, {megabytes:.0f} MB, to {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        if _find(tfds, tfds.core.Path(folder)) is not None:
+            return
+        for litter in folder.glob(f"{_ASIDE}*"):
+            shutil.rmtree(litter, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
+            builder = tfds.builder("mnist", data_dir=aside)
+            version = Path("mnist", str(builder.version))
+            if (folder / version).exists():
+                raise InputError(
+                    "This folder is no whole set of tensorflow-datasets: "
+                    f"remove it. Received: {str(folder / version)!r}"
+                )
+            for name, known in FILES.items():
+                downloads.fetch(MIRROR + name, Path(aside, name), *known)
+            say("data   preparing it, half a minute")
+            builder.URL = f"{aside}/"  # Copied, as it is no http address.
+            tfds.disable_progress_bar()
+            try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     builder.download_and_prepare()
-                version = Path("mnist", str(builder.version))
-                (folder / version).parent.mkdir(exist_ok=True)
-                os.replace(aside / version, folder / version)
+            except tf.errors.OpError as error:
+                # "...; No space left on device"
+                why = error.message.rpartition("; ")[2]
+                raise OSError(errno.EIO, why) from error
+            (folder / version).parent.mkdir(exist_ok=True)
+            os.replace(aside / version, folder / version)
 
 
 @contextlib.contextmanager

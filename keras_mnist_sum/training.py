@@ -202,7 +202,7 @@ def _fit(
         run_dir / runs.CHECKPOINTS, lambda line: say(f"WARNING: {line}")
     )
     if checkpoint:
-        if checkpoint.notes["data"] != digest:
+        if checkpoint.notes.get("data") != digest:
             raise InputError(
                 "The training images or labels are not those that this run "
                 f"began with. Received: {str(run_dir)!r}"

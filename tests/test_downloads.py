@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import http.server
 import multiprocessing
+import resource
+import signal
 import socket
 import threading
 import time
@@ -112,7 +114,8 @@ def test_download_is_prepared_once_and_then_read_without_the_network(
             assert sorted((x.tobytes(), y) for x, y in found) == sorted(
                 (x.tobytes(), y) for x, y in expected
             )
-    assert sorted(mirror.asked) == sorted(mirror.contents)
+    probed, *asked = mirror.asked
+    assert probed in asked and sorted(asked) == sorted(mirror.contents)
     assert [line.split()[1] for line in said] == ["downloading", "preparing"]
     assert [path.name for path in folder.iterdir()] == ["mnist"]
     assert capfd.readouterr() == ("", "")
@@ -161,16 +164,29 @@ def babble(handler, name, content):
     handler.close_connection = True
 
 
+def endless_chunks(handler, name, content):
+    """And an endless end of them."""
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"0\r\n")
+    for _ in range(100):
+        handler.wfile.write(b"x: y\r\n")
+        time.sleep(0.02)
+
+
 TROUBLES = {
-    truncated: "is not what it should be: .* bytes of application/gzip",
-    cut_short: "is not what it should be",
-    corrupted: "is not what it should be",
-    endless: "is not what it should be: more than",
+    truncated: r"broke off after [\d,]+ of [\d,]+ bytes",
+    cut_short: "is not what it should be: .* bytes of application/gzip",
+    corrupted: "is not what it should be: SHA-256",
+    endless: "is not what it should be: 1099511627776 bytes",
+    endless_chunks: "is not what it should be: some bytes",
     stalled: "broke off",
     trickling: "too slowly",
     broken: "the server says 500",
     login_page: "is not what it should be: 35 bytes of text/html",
-    babble: "no network",
+    babble: "no usable answer: ",
 }
 
 
@@ -187,7 +203,7 @@ def test_bad_download_is_one_clear_line_and_leaves_nothing(
     assert time.monotonic() - begun < 3
     assert "\n" not in str(error.value)
     assert str(error.value).endswith(f"Received: data_dir={str(folder)!r}")
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert capfd.readouterr() == ("", "")
 
 
@@ -225,6 +241,40 @@ def test_two_processes_that_prepare_at_once_both_succeed(mirror, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
     [version] = (tmp_path / "mnist").iterdir()
     assert version.name == "3.0.1"
+
+
+def test_full_disk_while_preparing_is_one_clear_line(mirror, tmp_path):
+    def prepare(line):
+        if "preparing" in line:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(InputError, match="cannot be downloaded"):
+            load_mnist("tfds", str(tmp_path), say=prepare)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(tmp_path.rglob("*.tfrecord*"))
+    assert load_mnist("tfds", str(tmp_path)).source == "tfds"
+
+
+def test_folder_of_a_set_that_is_not_whole_is_named(mirror, tmp_path):
+    folder = tmp_path / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    (folder / "features.json").touch()
+    for data in ("tfds", "auto"):
+        with pytest.raises(InputError, match="remove it. Received: .*3.0.1"):
+            load_mnist(data, str(tmp_path))
+
+
+def test_server_that_is_not_there_is_told_from_no_network(
+    mirror, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tfds_mnist, "MIRROR", "http://127.0.0.1:9/")
+    with pytest.raises(InputError, match=r"\(no usable answer: .*refused"):
+        load_mnist("tfds", str(tmp_path))
 
 
 def test_folder_that_cannot_be_written_is_one_clear_line(mirror, tmp_path):

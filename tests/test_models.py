@@ -254,7 +254,7 @@ def test_model_file_cannot_run_code(tmp_path, recwarn):
     trace.unlink(missing_ok=True)
     with pytest.raises(InputError, match="Cannot read") as raised:
         loading.load_model(path)
-    assert "Lambda" in str(raised.value.__cause__)
+    assert "lambda" in str(raised.value.__cause__)
     assert not trace.exists()
     # The file is dangerous indeed: without the guard, it does run.
     keras.saving.load_model(path, safe_mode=False)(np.zeros((1, 28, 28, 1)))
@@ -277,7 +277,8 @@ def test_model_with_inputs_of_another_kind_is_refused(tmp_path, change):
         "number": keras.Input((10,), name="number"),
         **change,
     }
-    flat = keras.layers.Flatten()(keras.ops.cast(inputs["image"], "float32"))
+    scaled = keras.layers.Rescaling(1.0)(inputs["image"])  # in float32
+    flat = keras.layers.Flatten()(scaled)
     features = keras.layers.Concatenate()([flat, inputs["number"]])
     answers = {
         name: keras.layers.Dense(output.num_classes, name=name)(features)
