@@ -9,7 +9,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.loading import load_model
 
 PATH = Path(__file__).parent / "model.keras"
-_SHA256 = "b8d0a984575bd9f066d9499af03a597b59f6460bc899322a9978eb91fe44e7ef"
+_SHA256 = "da5e4cb5859686077b92116cef6975a2f73245fe0b8699c08e69849d5df22e71"
 
 
 def load_pretrained() -> keras.Model:
