@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import environment
@@ -133,8 +137,28 @@ class Distribution:
         """Which flags are set in some process. All must call this together."""
         if self.workers == 1:
             return list(flags)
-        votes = self._sum(tf.constant(flags, tf.float32))
-        return [bool(vote) for vote in votes.numpy() > 0]
+        votes = self._sum(tf.constant([*flags, False], tf.float32))
+        return [bool(vote) for vote in votes.numpy()[:-1] > 0]
+
+    def check_agreement(self, text: str) -> None:
+        """Checks that all workers pass the same. All must call this together.
+
+        Raises:
+            InputError: In all workers, if one passes something else.
+        """
+        if self.workers == 1:
+            return
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), "u1")
+        here = digest.astype("float32")
+        total = self._sum(tf.constant(np.concatenate([here, here**2])))
+        count = np.float32(self.replicas)
+        mean, mean_of_squares = np.split(total.numpy() / count, 2)
+        if np.any(mean != here) or np.any(mean_of_squares != here**2):
+            raise InputError(
+                "All workers must have the same config, data and checkpoints. "
+                f"Received: something else in worker {self.worker} than in "
+                "another"
+            )
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -198,6 +222,11 @@ def find_devices(name: str = "auto") -> Distribution:
         name = "mirrored" if gpus else "single"
         if workers > 1:
             name = "multi_worker"
+    if workers > 1 and name != "multi_worker":
+        raise InputError(
+            f"TF_CONFIG names {workers} workers, which train by `strategy` "
+            f"multi_worker. Received: strategy={name!r}"
+        )
     if name == "multi_worker":
         if not workers:
             raise InputError(
@@ -205,10 +234,7 @@ def find_devices(name: str = "auto") -> Distribution:
                 "workers, or a job step of Slurm. "
                 "Received: neither in the environment"
             )
-        # It tells of every reduction where a program logs at level INFO.
-        tf.get_logger().setLevel("WARNING")
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        return Distribution(strategy, workers, worker)
+        return Distribution(_multi_worker_strategy(), workers, worker)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         return Distribution(
@@ -217,6 +243,28 @@ def find_devices(name: str = "auto") -> Distribution:
     if name == "tpu":
         return Distribution(_tpu_strategy())
     return Distribution(tf.distribute.get_strategy())
+
+
+def _multi_worker_strategy() -> tf.distribute.Strategy:
+    """Waits for all workers."""
+    # It tells of every reduction where a program logs at level INFO.
+    tf.get_logger().setLevel("WARNING")
+    # It waits in native code, where Python's handler is not called.
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        # A port that is taken, a worker that did not come: worth another try.
+        raise WorkerLostError(
+            "The workers did not come together. "
+            f"Received: {' '.join(error.message.split())[:200]}"
+        ) from error
+    finally:
+        if in_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _cluster() -> tuple[int, int]:
@@ -241,6 +289,12 @@ def _cluster() -> tuple[int, int]:
             raise ValueError("a task that is neither chief nor worker")
         if set(cluster) - {"chief", "worker"} or not 0 <= index < workers:
             raise ValueError("a task that is not in the cluster")
+        addresses = [x for kind in cluster.values() for x in kind]
+        for address in addresses:
+            if not 0 < int(address.rpartition(":")[2]) < 2**16:
+                raise ValueError(f"a port that is none: {address!r}")
+        if len(set(addresses)) < workers:
+            raise ValueError("two workers with one address")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "TF_CONFIG must name the cluster's workers and this process's "

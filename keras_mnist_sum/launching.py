@@ -1,5 +1,6 @@
 """Several workers on this machine, watched: all go on together, or again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -19,7 +20,9 @@ from keras_mnist_sum.errors import InputError
 
 _HEARTBEAT = "KERAS_MNIST_SUM_HEARTBEAT"
 _LAUNCHER = "KERAS_MNIST_SUM_LAUNCHER"
-_FINAL = (0, 2, 3)  # Exit codes that another try would not change.
+# Exit codes after which none tries again: done, wrong input, divergence, and
+# stopped by SIGINT and SIGTERM.
+_FINAL = (0, 2, 3, 130, 143)
 _GRACE = 5.0  # seconds in which workers end by themselves
 
 
@@ -34,6 +37,11 @@ def beat() -> None:
     elif path:
         del os.environ[_HEARTBEAT]  # Once is enough: a second one kills.
         signal.raise_signal(signal.SIGTERM)
+
+
+def is_watched() -> bool:
+    """Whether this is a worker of a launcher."""
+    return bool(os.environ.get(_HEARTBEAT))
 
 
 def launch(
@@ -78,8 +86,9 @@ def launch(
     restarts = 0
     with tempfile.TemporaryDirectory() as folder, _Signals() as signals:
         while True:
-            job = _Job(command, workers, Path(folder))
+            job = _Job()
             try:
+                job.start(command, workers, Path(folder))
                 code, reason = job.watch(timeout, signals)
             finally:
                 job.kill()
@@ -118,10 +127,13 @@ class _Signals:
 class _Job:
     """The processes of one try."""
 
-    def __init__(self, command: Sequence[str], workers: int, folder: Path):
-        self.heartbeats = [folder / str(index) for index in range(workers)]
+    def __init__(self) -> None:
+        self.heartbeats: list[Path] = []
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
+
+    def start(self, command: Sequence[str], workers: int, folder: Path) -> None:
+        self.heartbeats = [folder / str(index) for index in range(workers)]
         addresses = _free_addresses(workers)
         for index, heartbeat in enumerate(self.heartbeats):
             heartbeat.touch()
@@ -198,6 +210,7 @@ class _Job:
             codes = {i: x.poll() for i, x in enumerate(self.processes)}
             failed = {i: code for i, code in codes.items() if code}
             own = {i: code for i, code in failed.items() if code != 4}
+            own = {i: x for i, x in own.items() if x in _FINAL} or own
             if own or None not in codes.values() or time.monotonic() > end:
                 break
             time.sleep(0.1)
@@ -215,11 +228,11 @@ class _Job:
     def kill(self) -> None:
         """Ends all that are left, with all that they started."""
         for process in self.processes:
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for pump in self.pumps:
-            pump.join()
+            pump.join(_GRACE)
 
 
 def _free_addresses(count: int) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from keras_mnist_sum import launching
 from keras_mnist_sum.errors import Stopped
 
 
@@ -15,8 +16,9 @@ class StopRequests:
     """While entered, SIGINT and SIGTERM raise `Stopped`; within `deferred()`
     they are noted instead, for the work to end where it can be taken up again.
 
-    A second signal ends the process on the spot. Outside the main thread,
-    where Python handles no signals, nothing changes.
+    A second signal ends the process on the spot, unless a launcher sees to
+    that. Outside the main thread, where Python handles no signals, nothing
+    changes.
 
     Attributes:
         received: The signal that came, if one did.
@@ -49,6 +51,8 @@ class StopRequests:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.received is not None:
+            if launching.is_watched():
+                return  # The first one again, or the launcher kills anyway.
             os._exit(128 + signum)
         self.received = signum
         if not self._deferred:

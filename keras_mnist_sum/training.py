@@ -65,7 +65,8 @@ def train(
     Returns:
         What `results.json` holds: the counts of `evaluation.Evaluation`, the
         right cells of each learned table, and the cost. Of several workers
-        only the chief scores the model; the others return an empty dict.
+        only the chief scores the model; the others wait, and return an empty
+        dict.
 
     Raises:
         InputError: If the data, the directory or the devices cannot be used,
@@ -81,11 +82,16 @@ def train(
             f"Received: checkpoint_every={checkpoint_every}"
         )
     runs.check_usable(run_dir)
-    devices = find_devices(strategy)
+    results = run_dir / runs.RESULTS
+    devices = (
+        Distribution(tf.distribute.get_strategy())
+        if results.is_file()  # Nobody else needs to come.
+        else find_devices(strategy)
+    )
     devices.check_batch_size(config.batch_size)
     verbose = verbose if devices.is_chief else 0
     say = print if verbose else _say_nothing
-    with StopRequests() as requests:
+    with StopRequests() as requests, devices.errors():
         mnist = load_mnist(config.data, config.data_dir, say=say)
         if mnist.warning:
             say(f"WARNING: {mnist.warning}")
@@ -124,10 +130,9 @@ def train(
             *(model, examples, config, run_dir, devices),
             *(requests, checkpoint_every, verbose),
         )
-        results = run_dir / runs.RESULTS
         if not devices.is_chief:
-            if not results.is_file():
-                fit()
+            fit()
+            devices.any_worker([])  # Who ends early could not come again.
             return {}
         if results.is_file():
             _check_config(run_dir, config)
@@ -139,6 +144,7 @@ def train(
                     cost["training_seconds"] = fit()
                     _finish(model, mnist, config, run_dir, cost, say)
                 shutil.rmtree(run_dir / runs.CHECKPOINTS)
+            devices.any_worker([])
     return json.loads(runs.read_text(results))
 
 
@@ -208,6 +214,10 @@ def _fit(
                 f"began with. Received: {str(run_dir)!r}"
             )
         checkpoint.restore(model, "weights", "optimizer")
+    devices.check_agreement(
+        dataclasses.replace(config, data="", data_dir=None).to_json()
+        + f"{digest} {checkpoint.step if checkpoint else 0}"
+    )
     begun = f", going on after step {checkpoint.step:,}" if checkpoint else ""
     say(f"run    {run_dir}{begun}\n")
 
@@ -237,7 +247,7 @@ def _fit(
             validation_data=devices.repeat(held_out),
             validation_steps=len(held_out),
         )
-    with requests.deferred(), devices.errors():
+    with requests.deferred():
         for step, count, epoch, end in _segments(
             recorder.step, config.steps, steps_per_epoch
         ):

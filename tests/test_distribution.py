@@ -88,7 +88,7 @@ def train(way, config, run_dir, float64=False, troubles=()):
     else:
         processes = [interrupted.start(config, run_dir, **named)]
     for process in processes:
-        process.join()
+        process.join(300)
     paths = sorted(run_dir.parent.glob(f"{run_dir.name}-weights-*.npy"))
     weights = [np.load(path) for path in paths]
     for path in paths:
@@ -160,6 +160,33 @@ def test_one_worker_is_told_to_stop_and_all_save_and_stop(config, tmp_path):
     assert newest.step == 7
 
 
+class OtherSeed:
+    """Has worker 1 train with another seed."""
+
+    def __call__(self):
+        task = json.loads(os.environ["TF_CONFIG"])["task"]
+        train = training.train
+
+        def train_another(config, *others, **named):
+            seed = task["index"]
+            config = dataclasses.replace(config, seed=seed)
+            return train(config, *others, **named)
+
+        training.train = train_another
+
+
+@pytest.mark.slow
+def test_workers_that_differ_are_refused(config, tmp_path):
+    processes = interrupted.start_workers(
+        config, tmp_path, 2, before=OtherSeed()
+    )
+    for worker, process in enumerate(processes):
+        process.join(120)
+        assert process.exitcode == 2
+        error = interrupted.errors(tmp_path, worker).splitlines()[-1]
+        assert error.startswith("error: All workers must have the same")
+
+
 class PlainFit:
     """Leaves out what mends Keras's `fit` across machines."""
 
@@ -174,7 +201,7 @@ def test_keras_alone_still_fails_across_machines(config, tmp_path):
         config, tmp_path, 2, before=PlainFit()
     )
     for process in processes:
-        process.join()
+        process.join(300)
         assert process.exitcode == 1
 
 
@@ -194,6 +221,15 @@ def test_batch_that_cannot_be_shared_is_refused(config, tmp_path):
 def test_unknown_strategy_is_refused():
     with pytest.raises(InputError, match="one of auto.*Received: strategy='x'"):
         find_devices("x")
+
+
+def test_one_of_several_workers_cannot_train_alone(monkeypatch):
+    config = {"cluster": CLUSTER, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(
+        InputError, match="names 2.*Received: strategy='single'"
+    ):
+        find_devices("single")
 
 
 def test_many_workers_need_a_cluster(monkeypatch):
@@ -249,6 +285,22 @@ CLUSTER = {"worker": ["a:1", "b:1"]}
         {"cluster": CLUSTER, "task": {"type": "worker", "index": "x"}},
         {"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}},
         {"cluster": {"ps": ["a:1"]}, "task": {"type": "worker", "index": 0}},
+        {
+            "cluster": {"worker": ["a", "b"]},
+            "task": {"type": "worker", "index": 0},
+        },
+        {
+            "cluster": {"worker": ["a:1", "a:1"]},
+            "task": {"type": "worker", "index": 0},
+        },
+        {
+            "cluster": {"worker": ["a:1", "b:99999"]},
+            "task": {"type": "worker", "index": 0},
+        },
+        {
+            "cluster": {"worker": "ab"},
+            "task": {"type": "worker", "index": 0},
+        },
         {"cluster": 3, "task": {"type": "worker", "index": 0}},
     ],
 )
