@@ -172,10 +172,12 @@ def unfinished(config: Config) -> Path | None:
             continue
         with contextlib.suppress(InputError):
             begun = Config.from_json(runs.read_text(path))
-            # A run's own config says where its data was found in the end.
-            asked = dataclasses.replace(
-                config, data=begun.data, data_dir=begun.data_dir
-            )
+            asked = config
+            if config.data in ("auto", begun.data):
+                # A run's own config says where its data was found in the end.
+                asked = dataclasses.replace(
+                    config, data=begun.data, data_dir=begun.data_dir
+                )
             if begun == asked:
                 found.append(path)
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)

@@ -38,18 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add("program", nargs="+", help="a Python program and its arguments")
     values = vars(parser.parse_args(arguments))
-    code = 0
 
-    def command() -> None:
-        nonlocal code
-        code = launching.launch(
+    def command() -> int:
+        return launching.launch(
             values["program"],
             values["workers"],
             values["max_restarts"],
             values["timeout"],
         )
 
-    return cli.run(command) or code
+    return cli.run(command)
 
 
 if __name__ == "__main__":

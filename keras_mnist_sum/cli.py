@@ -31,21 +31,22 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
-def run(command: Callable[[], None]) -> int:
+def run(command: Callable[[], int | None]) -> int:
     """Runs a command and returns its exit code.
 
-    0: done. 2: the input was wrong, or the system refused a file. 3: training
-    diverged. 4: another worker has ended. 130 and 143: stopped by SIGINT
-    (Ctrl-C) and SIGTERM. In all these but the first a line on standard error
-    says what happened. 141: nobody reads the output any more. Any other
-    exception is a defect of the program and keeps its traceback.
+    What the command returned, or 0: done. 2: the input was wrong, or the system
+    refused a file. 3: training diverged. 4: another worker has ended. 130 and
+    143: stopped by SIGINT (Ctrl-C) and SIGTERM. In all these but the first a
+    line on standard error says what happened. 141: nobody reads the output any
+    more. Any other exception is a defect of the program and keeps its
+    traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without a character shows "?": no reason to fail.
             stream.reconfigure(errors="replace")
     try:
-        command()
+        return command() or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -73,4 +74,3 @@ def run(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    return 0

@@ -175,18 +175,17 @@ class _Job:
         Returns:
             The exit code, and what happened, in a few words.
         """
-        passed_on, asked = 0, 0.0
+        asked: float | None = None  # when the signal was passed on
         while True:
             codes = [process.poll() for process in self.processes]
             failed = [code for code in codes if code]
             if signals.received:
-                if len(signals.received) > 1 or (
-                    asked and time.monotonic() - asked > timeout
-                ):
+                if asked is None:
+                    asked = time.monotonic()
+                    self._send(signals.received[0])
+                late = time.monotonic() - asked > timeout
+                if late or len(signals.received) > 1:
                     return 1, "killed"
-                if not passed_on:
-                    passed_on, asked = signals.received[0], time.monotonic()
-                    self._send(passed_on)
                 if None not in codes:
                     return 1, "stopped"
             elif failed:

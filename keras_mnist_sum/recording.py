@@ -34,7 +34,7 @@ class Recorder(keras.callbacks.Callback):
         steps: Steps of the whole run.
         steps_per_epoch: Steps of an epoch; the last one may be shorter.
         requests: Looked at after each step.
-        distribution: Only the chief writes; any worker may be asked to stop.
+        devices: Only the chief writes; any worker may be asked to stop.
         every: Steps between checkpoints; `None` for about 30 seconds.
         notes: Written into each checkpoint.
         checkpoint: Where the run goes on from. Its metrics are put back into
@@ -54,7 +54,7 @@ class Recorder(keras.callbacks.Callback):
         steps: int,
         steps_per_epoch: int,
         requests: StopRequests,
-        distribution: Distribution,
+        devices: Distribution,
         every: int | None = None,
         notes: dict | None = None,
         checkpoint: Checkpoint | None = None,
@@ -64,7 +64,7 @@ class Recorder(keras.callbacks.Callback):
         self.steps = steps
         self.steps_per_epoch = steps_per_epoch
         self.requests = requests
-        self.distribution = distribution
+        self.devices = devices
         self.every = every
         self.notes = notes or {}
         self.checkpoint = checkpoint
@@ -106,7 +106,7 @@ class Recorder(keras.callbacks.Callback):
                 **{name: float(value) for name, value in logs.items()},
             }
         )
-        if self.distribution.is_chief:
+        if self.devices.is_chief:
             text = io.StringIO()
             writer = csv.DictWriter(
                 text, list(self.rows[0]), lineterminator="\n"
@@ -122,16 +122,16 @@ class Recorder(keras.callbacks.Callback):
         else:
             # By the chief's clock alone.
             due = time.monotonic() - self.saved_at >= _SECONDS_BETWEEN
-            due = due and self.distribution.is_chief
+            due = due and self.devices.is_chief
         received = [self.requests.received == x for x in StopRequests.SIGNALS]
-        due, *stops = self.distribution.any_worker([due, *received])
+        due, *stops = self.devices.any_worker([due, *received])
         if not (due or any(stops) or self.step == self.steps):
             return
         self._tick()
         arrays = checkpoints.capture(self.model)
         if not all(np.all(np.isfinite(array)) for array in arrays.values()):
             raise self._diverged("a weight that is not finite")
-        if self.distribution.is_chief:
+        if self.devices.is_chief:
             notes = {"seconds": self.seconds, "history": self.rows}
             checkpoints.save(
                 self.run_dir / runs.CHECKPOINTS,

@@ -84,11 +84,11 @@ def _child(
         before()
     if trouble:
         trouble[0](*trouble[1:])
-    sys.exit(
-        cli.run(
-            lambda: training.train(config, run_dir, every, strategy, verbose=0)
-        )
-    )
+
+    def command():
+        training.train(config, run_dir, every, strategy, verbose=0)
+
+    sys.exit(cli.run(command))
 
 
 def _split_the_cpu(parts):

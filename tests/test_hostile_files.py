@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import io
 import json
-import string
 import time
 import zipfile
 from pathlib import Path
@@ -243,28 +242,18 @@ def write_checkpoint(folder, content):
     return path
 
 
-CONFIG = json.loads(Config().to_json())
+JSON_READERS = {
+    Config.from_json: json.loads(Config().to_json()),
+    environment.drift: json.loads(environment.to_json()),
+}
 
 
+@pytest.mark.parametrize("reader", JSON_READERS, ids=["config", "environment"])
 @inputs(2000)
-@given(
-    text=changed(CONFIG).map(json.dumps)
-    | st.text(string.printable, max_size=50)
-)
-def test_any_config_is_read_or_refused(text):
-    read(Config.from_json, text)
-
-
-ENVIRONMENT = json.loads(environment.to_json())
-
-
-@inputs(2000)
-@given(
-    text=changed(ENVIRONMENT).map(json.dumps)
-    | st.text(string.printable, max_size=50)
-)
-def test_any_environment_is_compared_or_refused(text):
-    read(environment.drift, text)
+@given(data=st.data())
+def test_any_text_of_a_run_is_read_or_refused(reader, data):
+    whole = changed(JSON_READERS[reader]).map(json.dumps)
+    read(reader, data.draw(whole | st.text(max_size=50)))
 
 
 @pytest.fixture(scope="module")

@@ -221,6 +221,7 @@ def test_new_run_names_an_unfinished_one_with_an_equal_config(
     runs.write_text(runs.ROOT / "broken" / runs.CONFIG, "{")
     assert train.unfinished(config) == runs.ROOT / "same"
     assert train.unfinished(Config(steps=4)) is None
+    assert train.unfinished(Config(steps=3, data="elsewhere")) is None
 
 
 def test_second_ctrl_c_exits_at_once(config, tmp_path):
