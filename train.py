@@ -116,8 +116,9 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
     add(
         "--precision",
         metavar="|".join(PRECISIONS),
-        help="bfloat16 computes in bfloat16 with float32 weights: faster only "
-        f"on hardware made for it (default: {default.precision})",
+        help="bfloat16 and float16 compute so, with float32 weights: faster "
+        "only on hardware made for it, which auto looks for "
+        f"(default: {default.precision})",
     )
     add(
         "--difference",
@@ -178,6 +179,8 @@ def unfinished(config: Config) -> Path | None:
                 asked = dataclasses.replace(
                     config, data=begun.data, data_dir=begun.data_dir
                 )
+            if config.precision == "auto":
+                asked = dataclasses.replace(asked, precision=begun.precision)
             if begun == asked:
                 found.append(path)
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)

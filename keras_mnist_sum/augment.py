@@ -11,6 +11,8 @@ def random_affine(
     scale: float = 0.0,
     shear: float = 0.0,
     shift: float = 0.0,
+    batch_size: int | None = None,
+    part: slice = slice(None),
 ) -> tf.Tensor:
     """Rotates, scales, shears and shifts each image by a draw of its own.
 
@@ -24,12 +26,16 @@ def random_affine(
         scale: Largest relative change of width and, drawn apart, of height.
         shear: Largest horizontal shear, as a tangent, either way.
         shift: Largest shift along each axis, in pixels, either way.
+        batch_size: Number of images to draw for: more than `images` where they
+            are a part of a batch alone.
+        part: Which part of it they are.
 
     Returns:
         A tensor of the shape and dtype of `images`.
     """
     batch, height, width = tf.unstack(tf.shape(images)[:3])
-    draws = tf.random.stateless_uniform((6, batch), seed, -1.0, 1.0)
+    shape = (6, batch_size or batch)
+    draws = tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
     angle = rotation * draws[0]
     x_scale, y_scale = 1.0 + scale * draws[1], 1.0 + scale * draws[2]
     tangent = shear * draws[3]
@@ -49,7 +55,7 @@ def random_affine(
     zero = tf.zeros_like(xx)
     transforms = tf.stack(
         [xx, xy, x_offset, yx, yy, y_offset, zero, zero], axis=1
-    )  # (batch, 8)
+    )[part]  # (batch, 8); not before, where rounding depends on the place
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=transforms,
@@ -61,7 +67,12 @@ def random_affine(
 
 
 def random_elastic(
-    images: tf.Tensor, seed: tf.Tensor, *, displacement: float
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    displacement: float,
+    batch_size: int | None = None,
+    part: slice = slice(None),
 ) -> tf.Tensor:
     """Bends each image by a smooth field of displacements of its own.
 
@@ -75,12 +86,16 @@ def random_elastic(
         seed: Integer tensor of shape `(2,)`. Equal seeds give equal fields.
         displacement: Standard deviation of the points' shifts along each
             axis, in pixels.
+        batch_size: Number of images to draw for: more than `images` where they
+            are a part of a batch alone.
+        part: Which part of it they are.
 
     Returns:
         A tensor of the shape and dtype of `images`.
     """
     batch, height, width, channels = tf.unstack(tf.shape(images))
-    field = displacement * tf.random.stateless_normal((batch, 5, 5, 2), seed)
+    shape = (batch_size or batch, 5, 5, 2)
+    field = displacement * tf.random.stateless_normal(shape, seed)[part]
     field = tf.image.resize(field, (height, width), method="bicubic")
     rows, columns = tf.meshgrid(
         tf.range(tf.cast(height, tf.float32)),

@@ -8,6 +8,7 @@ shape `(batch, 10)`. `keras.ops` and Keras's own layers only.
 import keras
 
 from keras_mnist_sum import task
+from keras_mnist_sum.layers import GlobalBatchDropout
 from keras_mnist_sum.layers import ScaleByMaximum
 from keras_mnist_sum.layers import pytorch_initializers
 
@@ -126,11 +127,11 @@ def dropout(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
         x = layers.Conv2D(filters, size, activation="relu")(x)
         x = layers.Conv2D(filters, size, activation="relu")(x)
         x = layers.MaxPooling2D()(_normalize(x))
-        x = layers.Dropout(0.25)(x)
+        x = GlobalBatchDropout(0.25)(x)
     x = layers.Flatten()(x)  # (batch, 3 * 3 * 2 * width)
     for units in (256, 128, 128):
         x = _normalize(layers.Dense(units, activation="relu")(x))
-        x = layers.Dropout(0.25)(x)
+        x = GlobalBatchDropout(0.25)(x)
     return layers.Dense(task.NUM_DIGITS, name="logits")(x)
 
 

@@ -53,6 +53,9 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
     optimizer.exclude_from_weight_decay(
         var_list=[v for v in model.trainable_variables if v.name != "kernel"]
     )
+    if config.precision == "float16":
+        # Small gradients would become 0: https://arxiv.org/abs/1710.03740
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     supervised = config.supervise.split(",")
     losses, metrics = {}, {}
     for name, output in model.output.items():

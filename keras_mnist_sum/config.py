@@ -13,7 +13,7 @@ HEADS = ("table", "exact", "concat", "argmax", "regression")
 DIGIT_LOSSES = ("cross_entropy", "negative_probability")
 OPTIMIZERS = ("adamw", "sgd", "adadelta")
 OUTPUTS = ("digit", "sum", "difference")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 # No part of a config: on other devices a run is the same run.
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 
@@ -48,8 +48,9 @@ class Config:
         digit_loss: `"cross_entropy"`, or `"negative_probability"`: the mean
             of -P(true digit), without the logarithm. Sum and difference are
             trained by cross-entropy, by squared error as a regression.
-        precision: `"float32"` or `"bfloat16"` (computation in bfloat16,
-            weights in float32).
+        precision: `"float32"`; `"bfloat16"` or `"float16"` for computation in
+            these and weights in float32, float16 with a scaled loss; `"auto"`
+            for what the devices are made for (`Distribution.precision`).
         rotation: Largest random rotation of a training image, in radians.
         scale: Largest random relative change of width and of height.
         shear: Largest random horizontal shear, as a tangent.

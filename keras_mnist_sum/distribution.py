@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import json
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -18,9 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import environment
+from keras_mnist_sum.cluster import find_cluster
 from keras_mnist_sum.config import STRATEGIES
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.stopping import StopRequests
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,29 @@ class Distribution:
             f"{self.replicas} replicas ({where if self.workers > 1 else names})"
         )
 
+    def precision(self, name: str) -> str:
+        """What `"auto"` stands for on these devices; other names stay.
+
+        bfloat16 on TPUs and on GPUs of compute capability 8.0 (Ampere) or
+        more, float16 on those of 7.0 or more, which have units for it
+        (https://docs.nvidia.com/deeplearning/performance/mixed-precision-training/),
+        float32 elsewhere. The least able device decides.
+        """
+        if name != "auto":
+            return name
+        if isinstance(self.strategy, tf.distribute.TPUStrategy):
+            return "bfloat16"
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get(
+                "compute_capability", (0, 0)
+            )
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+        least = min(capabilities, default=(0, 0))
+        if least >= (8, 0):
+            return "bfloat16"
+        return "float16" if least >= (7, 0) else "float32"
+
     def check_batch_size(self, batch_size: int) -> None:
         """Checks that a batch gives every replica the same share.
 
@@ -87,32 +110,27 @@ class Distribution:
             return MultiWorkerModel(model.input, model.output, name=model.name)
         return model
 
+    def part(self, batch_size: int) -> slice:
+        """The examples of each batch that this process works on."""
+        here = batch_size // self.workers
+        return slice(self.worker * here, (self.worker + 1) * here)
+
     def split(
         self, dataset: tf.data.Dataset, batch_size: int
     ) -> tf.data.Dataset:
         """Gives every replica its share of each batch.
 
         Replica r of R works on examples `r * batch_size / R` and those that
-        follow. Nothing is sharded by files or by chance: all processes pass
-        the same `dataset`.
+        follow. Nothing is sharded by files or by chance.
 
         Args:
-            dataset: Yields whole batches, the same in every process.
-            batch_size: Their number of examples.
+            dataset: Yields this process's `part` of each batch.
+            batch_size: Number of examples in a batch of all processes.
         """
         if self.replicas == 1:
             return dataset
-        each = batch_size // self.replicas
-        here = batch_size // self.workers
-        first = self.worker * here
-
-        def of_this_worker(*batch: Any) -> Any:
-            return tf.nest.map_structure(
-                lambda x: x[first : first + here], batch
-            )
-
         return self.strategy.distribute_datasets_from_function(
-            lambda context: dataset.map(of_this_worker).rebatch(each)
+            lambda context: dataset.rebatch(batch_size // self.replicas)
         )
 
     def repeat(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -194,8 +212,12 @@ class Distribution:
         return total
 
 
-def find_devices(name: str = "auto") -> Distribution:
+def find_devices(
+    name: str = "auto", say: Callable[[str], None] = print
+) -> Distribution:
     """Finds the devices to train on. Call it before TensorFlow computes.
+
+    Of several workers, each waits here for the others.
 
     Args:
         name: `"single"` for one device; `"mirrored"` for all GPUs of this
@@ -204,19 +226,20 @@ def find_devices(name: str = "auto") -> Distribution:
             the tasks of a Slurm job step; `"tpu"`;
             `"auto"` for the third if `TF_CONFIG` names several workers, else
             the second if there is a GPU, else the first.
+        say: Is told who is missing.
 
     Raises:
         InputError: If there are no such devices, or `TF_CONFIG` is no such
             description.
+        WorkerLostError: If the workers did not come together.
     """
     if name not in STRATEGIES:
         raise InputError(
             f"`strategy` must be one of {', '.join(STRATEGIES)}. "
             f"Received: strategy={name!r}"
         )
-    if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
-        _take_slurm_for_cluster()
-    workers, worker = _cluster()
+    cluster = find_cluster(slurm=name == "multi_worker")
+    workers = len(cluster.addresses) if cluster else 0
     gpus = tf.config.list_physical_devices("GPU")
     if name == "auto":
         name = "mirrored" if gpus else "single"
@@ -228,13 +251,14 @@ def find_devices(name: str = "auto") -> Distribution:
             f"multi_worker. Received: strategy={name!r}"
         )
     if name == "multi_worker":
-        if not workers:
+        if cluster is None:
             raise InputError(
                 "`strategy` multi_worker needs TF_CONFIG, which names the "
                 "workers, or a job step of Slurm. "
                 "Received: neither in the environment"
             )
-        return Distribution(_multi_worker_strategy(), workers, worker)
+        cluster.wait_for_all(say)
+        return Distribution(_multi_worker_strategy(), workers, cluster.worker)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         return Distribution(
@@ -246,13 +270,13 @@ def find_devices(name: str = "auto") -> Distribution:
 
 
 def _multi_worker_strategy() -> tf.distribute.Strategy:
-    """Waits for all workers."""
     # It tells of every reduction where a program logs at level INFO.
     tf.get_logger().setLevel("WARNING")
-    # It waits in native code, where Python's handler is not called.
-    before = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    if in_main:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        # It waits in native code, where Python's handlers are not called, and
+        # takes SIGTERM for itself.
+        before = {x: signal.getsignal(x) for x in StopRequests.SIGNALS}
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -263,72 +287,8 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
             f"Received: {' '.join(error.message.split())[:200]}"
         ) from error
     finally:
-        if in_main:
-            signal.signal(signal.SIGINT, before)
-
-
-def _cluster() -> tuple[int, int]:
-    """The number of workers in `TF_CONFIG`, and which of them this is.
-
-    A cluster may call its first worker chief:
-    https://www.tensorflow.org/api_docs/python/tf/distribute/cluster_resolver/TFConfigClusterResolver
-    """
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        os.environ.pop("TF_CONFIG", None)  # TensorFlow would read "" as JSON.
-        return 0, 0
-    try:
-        config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        chiefs = len(cluster.get("chief", []))
-        workers = chiefs + len(cluster.get("worker", []))
-        index = int(task["index"])
-        if task["type"] == "worker":
-            index += chiefs
-        elif task["type"] != "chief":
-            raise ValueError("a task that is neither chief nor worker")
-        if set(cluster) - {"chief", "worker"} or not 0 <= index < workers:
-            raise ValueError("a task that is not in the cluster")
-        addresses = [x for kind in cluster.values() for x in kind]
-        for address in addresses:
-            if not 0 < int(address.rpartition(":")[2]) < 2**16:
-                raise ValueError(f"a port that is none: {address!r}")
-        if len(set(addresses)) < workers:
-            raise ValueError("two workers with one address")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            "TF_CONFIG must name the cluster's workers and this process's "
-            f"task. Received: TF_CONFIG={text[:200]!r} "
-            f"({type(error).__name__}: {error})"
-        ) from error
-    return workers, index
-
-
-def _take_slurm_for_cluster() -> None:
-    """Sets `TF_CONFIG` to the tasks of a Slurm job step, if this is one."""
-    count = os.environ.get("SLURM_STEP_NUM_TASKS")
-    if not count:
-        return
-    try:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            # Ports of its own for each job on a machine.
-            port_base=10_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000,
-            # Which GPUs are whose is left to Slurm (--gpus-per-task); the
-            # resolver refuses to count tasks without counting GPUs.
-            gpus_per_node=int(count),
-            gpus_per_task=1,
-            auto_set_gpu=False,
-        )
-        cluster = resolver.cluster_spec().as_dict()
-        kind, index = resolver.get_task_info()
-    except Exception as error:
-        # A missing variable, a missing scontrol, a list that cannot be read.
-        raise InputError(
-            "Cannot read the job step of Slurm: start this by srun. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
-    config = {"cluster": cluster, "task": {"type": kind, "index": index}}
-    os.environ["TF_CONFIG"] = json.dumps(config)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:

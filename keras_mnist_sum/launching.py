@@ -52,11 +52,12 @@ def launch(
 ) -> int:
     """Runs `command` in several processes that train together.
 
-    Each finds the others by `TF_CONFIG`. Their output appears line by line
-    behind their numbers. When one fails, or gets no step done in `timeout`
-    seconds, all are killed and started again, to go on from the newest
-    checkpoint; not where that is of no use, since the input is wrong or
-    training diverged. SIGINT and SIGTERM are passed on; a second one kills all.
+    Each finds the others by `TF_CONFIG`, and has its share of this machine's
+    GPUs to itself. Their output appears line by line behind their numbers. When
+    one fails, or gets no step done in `timeout` seconds, all are killed and
+    started again, to go on from the newest checkpoint; not where that is of no
+    use, since the input is wrong or training diverged. SIGINT and SIGTERM are
+    passed on; a second one kills all.
 
     Args:
         command: A Python program and its arguments: `["train.py", ...]`.
@@ -70,7 +71,8 @@ def launch(
         that was passed on.
 
     Raises:
-        InputError: If the numbers are not positive or the program is missing.
+        InputError: If the numbers are not positive, the program is missing, or
+            there are more workers than GPUs.
     """
     if workers < 1 or max_restarts < 0 or timeout <= 0:
         raise InputError(
@@ -83,12 +85,13 @@ def launch(
             "A launch needs a Python program and its arguments, after --. "
             f"Received: {' '.join(command)!r}"
         )
+    shares = _share_gpus(workers)
     restarts = 0
     with tempfile.TemporaryDirectory() as folder, _Signals() as signals:
         while True:
             job = _Job()
             try:
-                job.start(command, workers, Path(folder))
+                job.start(command, shares, Path(folder))
                 code, reason = job.watch(timeout, signals)
             finally:
                 job.kill()
@@ -132,9 +135,12 @@ class _Job:
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
 
-    def start(self, command: Sequence[str], workers: int, folder: Path) -> None:
-        self.heartbeats = [folder / str(index) for index in range(workers)]
-        addresses = _free_addresses(workers)
+    def start(
+        self, command: Sequence[str], shares: list[dict], folder: Path
+    ) -> None:
+        """Starts a worker for each of `shares`, variables of its own."""
+        self.heartbeats = [folder / str(index) for index in range(len(shares))]
+        addresses = _free_addresses(len(shares))
         for index, heartbeat in enumerate(self.heartbeats):
             heartbeat.touch()
             config = {
@@ -151,6 +157,7 @@ class _Job:
                 errors="replace",
                 env={
                     **os.environ,
+                    **shares[index],
                     "TF_CONFIG": json.dumps(config),
                     "PYTHONUNBUFFERED": "1",
                     _HEARTBEAT: str(heartbeat),
@@ -232,6 +239,35 @@ class _Job:
             process.wait()
         for pump in self.pumps:
             pump.join(_GRACE)
+
+
+def _share_gpus(workers: int) -> list[dict[str, str]]:
+    """The environment variables that give each worker GPUs of its own.
+
+    As many to one as to another; what is left over stays idle.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+        try:
+            said = subprocess.run(query, capture_output=True, text=True)
+            gpus = said.stdout.split() if said.returncode == 0 else []
+        except OSError:  # no driver, no GPUs
+            gpus = []
+    else:
+        gpus = [name for name in visible.split(",") if name not in ("", "-1")]
+    if not gpus:
+        return [{}] * workers
+    if workers > len(gpus):
+        raise InputError(
+            "Each worker needs a GPU of its own; CUDA_VISIBLE_DEVICES=-1 "
+            f"trains on the CPU. Received: workers={workers}, GPUs: {len(gpus)}"
+        )
+    each = len(gpus) // workers
+    return [
+        {"CUDA_VISIBLE_DEVICES": ",".join(gpus[i * each : (i + 1) * each])}
+        for i in range(workers)
+    ]
 
 
 def _free_addresses(count: int) -> list[str]:

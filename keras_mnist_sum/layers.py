@@ -191,9 +191,45 @@ class ExpectedNumber(keras.layers.Layer):
         return (input_shape[0], 1)
 
 
+@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+class GlobalBatchDropout(keras.layers.Dropout):
+    """Dropout whose mask depends on the global batch alone.
+
+    Each replica draws the mask of the whole batch and takes its part, where
+    Keras's own draws one for its share alone. So a run is the same run on any
+    number of replicas.
+
+    Input and output: as `keras.layers.Dropout`.
+    """
+
+    def call(self, inputs, training=False):
+        replica, replicas = _replica()
+        if not training or replicas == 1:
+            return super().call(inputs, training)
+        count = ops.shape(inputs)[0]
+        ones = ops.ones((count * replicas, *inputs.shape[1:]), inputs.dtype)
+        mask = super().call(ones, training)
+        return inputs * mask[replica * count : (replica + 1) * count]
+
+
+def _replica():
+    """Which replica computes this, and how many there are."""
+    if keras.backend.backend() == "tensorflow":  # Only there is a layer told.
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        if context is not None:
+            return (
+                context.replica_id_in_sync_group,
+                context.num_replicas_in_sync,
+            )
+    return 0, 1
+
+
 ALL = (
     ConditionalTable,
     ExpectedNumber,
+    GlobalBatchDropout,
     MeanOfCopies,
     OneHotArgmax,
     ScaleByMaximum,

@@ -40,8 +40,8 @@ def build_model(config: Config | None = None) -> keras.Model:
 
     Args:
         config: The model's part of it is used: `backbone`, `width`,
-            `average_shift`, `head`, `difference` and `precision`. Default:
-            `Config()`.
+            `average_shift`, `head`, `difference` and `precision` (`"auto"` is
+            float32 here). Default: `Config()`.
 
     Returns:
         A `keras.Model`, not compiled.
@@ -167,7 +167,8 @@ def count_multiply_adds(model: keras.Model) -> int:
 @contextlib.contextmanager
 def _dtype_policy(precision: str) -> Iterator[None]:
     before = keras.config.dtype_policy()
-    policy = "float32" if precision == "float32" else f"mixed_{precision}"
+    mixed = precision in ("bfloat16", "float16")
+    policy = f"mixed_{precision}" if mixed else "float32"
     keras.config.set_dtype_policy(policy)
     try:
         yield

@@ -25,6 +25,7 @@ def training_dataset(
     labels: np.ndarray,
     config: Config,
     start_step: int = 0,
+    part: slice = slice(None),
 ) -> tf.data.Dataset:
     """Batches `start_step` to `config.steps - 1` of a training run.
 
@@ -38,6 +39,8 @@ def training_dataset(
         config: Its `seed`, `batch_size`, `steps`, `difference`, `head` and
             ranges of augmentation are used.
         start_step: The first batch to yield.
+        part: The examples of each batch to yield. Nothing is computed for the
+            others but their random draws.
 
     Returns:
         A dataset of `(inputs, targets)`: `inputs` holds `image`, float32
@@ -63,7 +66,7 @@ def training_dataset(
     def image_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = _epoch_shuffle(
             step, config.batch_size, len(images), config.seed
-        )
+        )[part]
         batch = tf.cast(tf.gather(all_images, index), tf.float32) / 255.0
         strength = _warp_strength(step, config)
         if affine:
@@ -74,17 +77,22 @@ def training_dataset(
                 scale=strength * config.scale,
                 shear=strength * config.shear,
                 shift=strength * config.shift,
+                batch_size=config.batch_size,
+                part=part,
             )
         if config.elastic:
             batch = augment.random_elastic(
                 batch,
                 _seed(config.seed, _ELASTIC, step),
                 displacement=strength * config.elastic,
+                batch_size=config.batch_size,
+                part=part,
             )
         return batch, tf.gather(all_labels, index)
 
     def number_batch(step: tf.Tensor) -> tf.Tensor:
-        return _numbers(config.batch_size, _seed(config.seed, _NUMBER, step))
+        seed = _seed(config.seed, _NUMBER, step)
+        return _numbers(config.batch_size, seed)[part]
 
     steps = tf.data.Dataset.range(start_step, config.steps)
     mnist = steps.map(image_batch, num_parallel_calls=2)

@@ -16,7 +16,8 @@ def import_tensorflow() -> None:
     the import fail, what was said then is shown. Later messages of level INFO
     and WARNING from native code stay off unless TF_CPP_MIN_LOG_LEVEL says
     otherwise; those of level ERROR too where several workers train, which call
-    it an error that one is done before another.
+    it an error that one is done before another. On a GPU TensorFlow takes
+    memory as it needs it, not all of it at once.
 
     Raises:
         InputError: If TensorFlow is not installed.
@@ -30,6 +31,7 @@ def import_tensorflow() -> None:
         )
     level = "3" if os.environ.get("TF_CONFIG") else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         saved = os.dup(2)

@@ -1,5 +1,6 @@
 """`train(config, run_dir)`: from a config to a trained and exported model."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -83,20 +84,25 @@ def train(
         )
     runs.check_usable(run_dir)
     results = run_dir / runs.RESULTS
-    devices = (
-        Distribution(tf.distribute.get_strategy())
-        if results.is_file()  # Nobody else needs to come.
-        else find_devices(strategy)
-    )
-    devices.check_batch_size(config.batch_size)
-    verbose = verbose if devices.is_chief else 0
     say = print if verbose else _say_nothing
-    with StopRequests() as requests, devices.errors():
+    with StopRequests() as requests, contextlib.ExitStack() as stack:
+        devices = (
+            Distribution(tf.distribute.get_strategy())
+            if results.is_file()  # Nobody else needs to come.
+            else find_devices(strategy, say)
+        )
+        stack.enter_context(devices.errors())
+        devices.check_batch_size(config.batch_size)
+        if not devices.is_chief:
+            verbose, say = 0, _say_nothing
         mnist = load_mnist(config.data, config.data_dir, say=say)
         if mnist.warning:
             say(f"WARNING: {mnist.warning}")
         config = dataclasses.replace(
-            config, data=mnist.source, data_dir=mnist.data_dir
+            config,
+            data=mnist.source,
+            data_dir=mnist.data_dir,
+            precision=devices.precision(config.precision),
         )
         examples = mnist.hold_out(config.validation_fraction)
         count = len(examples[0])
@@ -132,7 +138,7 @@ def train(
         )
         if not devices.is_chief:
             fit()
-            devices.any_worker([])  # Who ends early could not come again.
+            _end_together(devices, results)
             return {}
         if results.is_file():
             _check_config(run_dir, config)
@@ -144,7 +150,7 @@ def train(
                     cost["training_seconds"] = fit()
                     _finish(model, mnist, config, run_dir, cost, say)
                 shutil.rmtree(run_dir / runs.CHECKPOINTS)
-            devices.any_worker([])
+            _end_together(devices, results)
     return json.loads(runs.read_text(results))
 
 
@@ -166,6 +172,17 @@ def _claim(
             say(f"WARNING: results may differ in their last digits: {drift}")
     else:
         runs.write_text(path, environment.to_json(devices.replicas))
+
+
+def _end_together(devices: Distribution, results: Path) -> None:
+    """Waits until the chief has finished the run: a worker that had ended
+    before could not come again, should the chief be lost."""
+    try:
+        devices.any_worker([])
+    except tf.errors.OpError:
+        if not results.is_file():
+            raise
+        # The others have this behind them, and have ended already.
 
 
 def _check_config(run_dir: Path, config: Config) -> None:
@@ -251,7 +268,9 @@ def _fit(
         for step, count, epoch, end in _segments(
             recorder.step, config.steps, steps_per_epoch
         ):
-            batches = pipeline.training_dataset(images, labels, config, step)
+            batches = pipeline.training_dataset(
+                images, labels, config, step, devices.part(config.batch_size)
+            )
             model.fit(
                 devices.split(batches, config.batch_size),
                 initial_epoch=epoch,

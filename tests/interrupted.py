@@ -30,7 +30,7 @@ def run(config, run_dir, *trouble, every=3):
     arguments, and returns the exit code: that of the command, or minus the
     signal that killed it."""
     process = start(config, run_dir, *trouble, every=every)
-    process.join()
+    process.join(300)
     return process.exitcode
 
 
@@ -42,14 +42,15 @@ def start(config, run_dir, *trouble, **named):
     return process
 
 
-def start_workers(config, run_dir, count, troubles=(), **named):
-    """Starts processes that train together; `troubles` are by worker."""
+def start_workers(config, run_dir, count, troubles=(), present=None, **named):
+    """Starts processes that train together, or those of them that are
+    `present`; `troubles` are by worker."""
     servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     cluster = [f"127.0.0.1:{x.getsockname()[1]}" for x in servers]
     for server in servers:
         server.close()
     processes = []
-    for index in range(count):
+    for index in range(present or count):
         task = {"type": "worker", "index": index}
         tf_config = {"cluster": {"worker": cluster}, "task": task}
         trouble = dict(troubles).get(index, ())

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_mnist_sum import checkpoints
 from keras_mnist_sum import models
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import task
@@ -168,3 +169,18 @@ def test_sgd_takes_the_steps_of_the_textbook(digits):
         velocity = 0.9 * velocity - 0.01 * gradient
         value = value + velocity
         np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+def test_float16_trains_with_a_scaled_loss_that_a_checkpoint_holds(
+    digits, tmp_path
+):
+    _, model = trained_model(digits, precision="float16", steps=8)
+    scale = model.optimizer.dynamic_scale
+    trained = float(scale)
+    assert trained > 2**7  # halved where a gradient was not finite
+    assert int(model.optimizer.iterations) >= 1
+    checkpoints.save(tmp_path, checkpoints.capture(model), 8, {})
+    scale.assign(1.0)
+    newest = checkpoints.load_newest(tmp_path, pytest.fail)
+    newest.restore(model, "optimizer")
+    assert float(scale) == trained

@@ -5,11 +5,14 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import distribution
@@ -44,13 +47,31 @@ def in_float64(config):
     return copy
 
 
-class KeepWeights:
-    """Has each process leave its trained weights at `path`."""
+def forbid_writing(folder):
+    """Lets this process, from here on, write nothing in `folder`."""
+    writing = {"os.mkdir", "os.rename", "os.remove", "os.link"}
 
-    def __init__(self, path, float64):
-        self.path, self.float64 = path, float64
+    def check(event, args):
+        writes = event in writing or (
+            event == "open" and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
+        )
+        if writes and str(args[0]).startswith(str(folder)):
+            raise RuntimeError(f"{event} {args}")
+
+    sys.addaudithook(check)
+
+
+class KeepWeights:
+    """Has each process leave its trained weights beside `run_dir`, which only
+    the chief may write to."""
+
+    def __init__(self, run_dir, float64):
+        self.run_dir, self.float64 = run_dir, float64
 
     def __call__(self):
+        tf_config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        if tf_config and tf_config["task"]["index"]:
+            forbid_writing(f"{self.run_dir}/")
         if self.float64:
             keras.config.set_floatx("float64")
             training.build_model = in_float64
@@ -59,7 +80,8 @@ class KeepWeights:
         def fit_and_keep(model, examples, config, run_dir, devices, *others):
             seconds = fit(model, examples, config, run_dir, devices, *others)
             weights = [np.ravel(array) for array in model.get_weights()]
-            np.save(f"{self.path}-{devices.worker}", np.concatenate(weights))
+            path = f"{self.run_dir}-weights-{devices.worker}"
+            np.save(path, np.concatenate(weights))
             return seconds
 
         training._fit = fit_and_keep
@@ -79,7 +101,7 @@ def train(way, config, run_dir, float64=False, troubles=()):
         The trained weights in each process that came so far, the losses of
         each epoch, and the exit codes.
     """
-    keep = KeepWeights(f"{run_dir}-weights", float64)
+    keep = KeepWeights(run_dir, float64)
     named = dict(WAYS[way], before=keep)
     if way == "two workers":
         processes = interrupted.start_workers(
@@ -108,11 +130,15 @@ def names(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("float64", [True, False])
+@pytest.mark.parametrize(
+    "backbone, float64",
+    [("small", True), ("small", False), ("dropout", True)],
+)
 def test_same_weights_on_one_device_on_two_and_on_two_workers(
-    config, tmp_path, float64
+    config, tmp_path, backbone, float64
 ):
     """After 50 steps, with held-out images scored in between."""
+    config = dataclasses.replace(config, backbone=backbone)
     [alone], expected, codes = train(
         "one device", config, tmp_path / "one", float64
     )
@@ -123,9 +149,11 @@ def test_same_weights_on_one_device_on_two_and_on_two_workers(
         assert set(codes) == {0}
         for each in weights:
             np.testing.assert_array_equal(each, weights[0])
-        limit = dict(atol=1e-12) if float64 else dict(atol=1e-4)
+        # Deeper networks let differences in rounding grow.
+        exact = 1e-12 if backbone == "small" else 1e-10
+        limit = dict(atol=exact if float64 else 1e-4)
         np.testing.assert_allclose(weights[0], alone, rtol=0, **limit)
-        limit = dict(rtol=1e-12) if float64 else dict(rtol=1e-3)
+        limit = dict(rtol=exact if float64 else 1e-3)
         np.testing.assert_allclose(losses, expected, **limit)
         assert names(run_dir) == names(tmp_path / "one")
     assert len(weights) == 2
@@ -187,22 +215,34 @@ def test_workers_that_differ_are_refused(config, tmp_path):
         assert error.startswith("error: All workers must have the same")
 
 
-class PlainFit:
-    """Leaves out what mends Keras's `fit` across machines."""
+class Unmended:
+    """Leaves out one of the two mends of Keras's `fit` across machines."""
+
+    def __init__(self, *methods):
+        self.methods = methods
 
     def __call__(self):
-        distribution.MultiWorkerModel = keras.Model
+        for method in self.methods:
+            delattr(distribution.MultiWorkerModel, method)
 
 
 @pytest.mark.slow
-def test_keras_alone_still_fails_across_machines(config, tmp_path):
-    """When this fails, Keras has been mended: remove `MultiWorkerModel`."""
+@pytest.mark.parametrize(
+    "mend, error",
+    [
+        (["_maybe_symbolic_build"], "with an unsupported type"),
+        (["train_step", "test_step"], "Sum_5/reduction_indices"),
+    ],
+)
+def test_keras_alone_still_fails_across_machines(config, tmp_path, mend, error):
+    """When this fails, Keras has been mended: remove that override."""
     processes = interrupted.start_workers(
-        config, tmp_path, 2, before=PlainFit()
+        config, tmp_path, 2, before=Unmended(*mend)
     )
-    for process in processes:
+    for worker, process in enumerate(processes):
         process.join(300)
         assert process.exitcode == 1
+        assert error in interrupted.errors(tmp_path, worker)
 
 
 def test_batch_that_cannot_be_shared_is_refused(config, tmp_path):
@@ -224,7 +264,8 @@ def test_unknown_strategy_is_refused():
 
 
 def test_one_of_several_workers_cannot_train_alone(monkeypatch):
-    config = {"cluster": CLUSTER, "task": {"type": "worker", "index": 0}}
+    workers = {"worker": ["a:1", "b:1"]}
+    config = {"cluster": workers, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
     with pytest.raises(
         InputError, match="names 2.*Received: strategy='single'"
@@ -239,93 +280,60 @@ def test_many_workers_need_a_cluster(monkeypatch):
         find_devices("multi_worker")
 
 
+@pytest.fixture
+def pretend(monkeypatch):
+    """Makes TensorFlow see GPUs of these compute capabilities."""
+
+    def pretend(*capabilities):
+        gpus = [f"/GPU:{index}" for index in range(len(capabilities))]
+        details = dict(zip(gpus, capabilities))
+        monkeypatch.delenv("TF_CONFIG", raising=False)
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: gpus)
+        monkeypatch.setattr(
+            tf.config.experimental,
+            "get_device_details",
+            lambda gpu: {"compute_capability": details[gpu]},
+        )
+        monkeypatch.setattr(
+            tf.config,
+            "list_logical_devices",
+            lambda kind: [SimpleNamespace(name=name) for name in gpus],
+        )
+        monkeypatch.setattr(
+            tf.distribute,
+            "MirroredStrategy",
+            lambda devices: SimpleNamespace(devices=devices),
+        )
+        return find_devices("auto")
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    "capabilities, precision",
+    [
+        ([(9, 0)], "bfloat16"),
+        ([(8, 0), (8, 6)], "bfloat16"),
+        ([(8, 0), (7, 5)], "float16"),
+        ([(7, 0)], "float16"),
+        ([(6, 1)], "float32"),
+    ],
+)
+def test_all_gpus_train_at_the_precision_that_the_least_is_made_for(
+    pretend, capabilities, precision
+):
+    devices = pretend(*capabilities)
+    count = len(capabilities)
+    assert devices.strategy.devices == [f"/GPU:{i}" for i in range(count)]
+    assert devices.precision("auto") == precision
+    assert devices.precision("float32") == "float32"
+
+
+def test_without_a_gpu_auto_is_float32():
+    assert find_devices("single").precision("auto") == "float32"
+
+
 def test_without_a_cluster_or_a_gpu_one_device_trains(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "")
     devices = find_devices("auto")
     assert devices.replicas == devices.workers == 1 and devices.is_chief
-
-
-@pytest.fixture
-def job_step(monkeypatch):
-    """A Slurm job step of three tasks on two machines."""
-    variables = dict(JOB_ID="20007", PROCID="1", STEP_NUM_TASKS="3")
-    variables |= dict(STEP_NODELIST="n[1-2]", STEP_TASKS_PER_NODE="2,1")
-    for name, value in variables.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.setenv("TF_CONFIG", "")
-
-
-def test_tasks_of_slurm_are_workers(job_step):
-    distribution._take_slurm_for_cluster()
-    assert json.loads(os.environ["TF_CONFIG"]) == {
-        "cluster": {"worker": ["n1:10007", "n1:10008", "n2:10007"]},
-        "task": {"type": "worker", "index": 1},
-    }
-    assert distribution._cluster() == (3, 1)
-
-
-def test_broken_job_step_is_refused(job_step, monkeypatch):
-    monkeypatch.delenv("SLURM_PROCID")
-    with pytest.raises(InputError, match="by srun. Received: RuntimeError"):
-        find_devices("multi_worker")
-
-
-CLUSTER = {"worker": ["a:1", "b:1"]}
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        "{",
-        "[]",
-        "{}",
-        {"cluster": CLUSTER},
-        {"cluster": CLUSTER, "task": {"type": "worker"}},
-        {"cluster": CLUSTER, "task": {"type": "worker", "index": 2}},
-        {"cluster": CLUSTER, "task": {"type": "worker", "index": "x"}},
-        {"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}},
-        {"cluster": {"ps": ["a:1"]}, "task": {"type": "worker", "index": 0}},
-        {
-            "cluster": {"worker": ["a", "b"]},
-            "task": {"type": "worker", "index": 0},
-        },
-        {
-            "cluster": {"worker": ["a:1", "a:1"]},
-            "task": {"type": "worker", "index": 0},
-        },
-        {
-            "cluster": {"worker": ["a:1", "b:99999"]},
-            "task": {"type": "worker", "index": 0},
-        },
-        {
-            "cluster": {"worker": "ab"},
-            "task": {"type": "worker", "index": 0},
-        },
-        {"cluster": 3, "task": {"type": "worker", "index": 0}},
-    ],
-)
-def test_malformed_cluster_is_refused(monkeypatch, config):
-    text = config if isinstance(config, str) else json.dumps(config)
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match="TF_CONFIG must name.*Received"):
-        find_devices("auto")
-
-
-@pytest.mark.parametrize(
-    "cluster, task, expected",
-    [
-        (CLUSTER, {"type": "worker", "index": 1}, (2, 1)),
-        (
-            {"chief": ["c:1"], **CLUSTER},
-            {"type": "worker", "index": 1},
-            (3, 2),
-        ),
-        ({"chief": ["c:1"], **CLUSTER}, {"type": "chief", "index": 0}, (3, 0)),
-    ],
-)
-def test_cluster_says_which_worker_this_is(
-    monkeypatch, cluster, task, expected
-):
-    config = {"cluster": cluster, "task": task}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert distribution._cluster() == expected

@@ -234,6 +234,41 @@ def test_launcher_needs_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """A machine on which nvidia-smi finds five GPUs."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nprintf 'GPU-%s\\n' a b c d e\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+SEEN = "print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
+
+
+@pytest.mark.parametrize(
+    "visible, seen",
+    [
+        (None, ["GPU-a,GPU-b", "GPU-c,GPU-d"]),
+        ("3,5", ["3", "5"]),
+        ("-1", ["-1", "-1"]),
+    ],
+)
+def test_workers_share_the_gpus(launch, nvidia_smi, monkeypatch, visible, seen):
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    code, out, _ = launch(SEEN)
+    assert code == 0
+    assert sorted(out.split()[1::2]) == seen
+
+
+def test_worker_without_a_gpu_of_its_own_is_refused(launch, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(InputError, match="Received: workers=2, GPUs: 1"):
+        launch(SEEN)
+
+
 def test_beat_outside_a_launch_does_nothing(monkeypatch):
     monkeypatch.delenv(launching._HEARTBEAT, raising=False)
     launching.beat()

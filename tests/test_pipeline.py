@@ -132,6 +132,19 @@ def test_warps_fade_to_nothing_by_the_end(digits, changes):
     assert change[50:60].mean() > change[70:80].mean() > change[90:].mean()
 
 
+def test_parts_of_a_batch_are_the_batch(digits):
+    config = dataclasses.replace(CONFIG, elastic=1.0)
+    parts = [
+        pipeline.training_dataset(*digits, config, part=part)
+        for part in (slice(0, 4), slice(4, 8))
+    ]
+    joined = [
+        tf.nest.map_structure(lambda *x: np.concatenate(x), *both)
+        for both in zip(*(part.as_numpy_iterator() for part in parts))
+    ]
+    assert fingerprint(joined) == fingerprint(batches(digits, config))
+
+
 def test_seeds_differ(digits):
     other = dataclasses.replace(CONFIG, seed=4)
     assert fingerprint(batches(digits, other)) != fingerprint(batches(digits))

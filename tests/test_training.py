@@ -78,8 +78,9 @@ def test_unrelated_config_beside_a_model_is_left_alone(tmp_path):
     assert targets.open_target(tmp_path / "mine.keras").config is None
 
 
-def test_bfloat16_run_is_saved_and_served_in_float32(npz, tmp_path):
-    config = Config(data=str(npz), precision="bfloat16", **TINY)
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_run_in_half_precision_is_served_in_float32(npz, tmp_path, precision):
+    config = Config(data=str(npz), precision=precision, **TINY)
     training.train(config, tmp_path / "run", verbose=0)
     model = load_model(tmp_path / "run" / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
