@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mnist_sum import serving
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import check_contract
 from keras_mnist_sum.runs import written_aside
@@ -16,9 +17,7 @@ from keras_mnist_sum.runs import written_aside
 def export_saved_model(model: keras.Model, path: str | Path) -> None:
     """Writes `model` as a SavedModel, whole or not at all.
 
-    Its signature `serving_default` takes `image`, float32
-    `(batch, 28, 28, 1)`, and `number`, float32 `(batch, 10)`, and gives the
-    probabilities `digit`, `sum` and `difference`.
+    `serving.signatures` says what its signatures take and give.
 
     Args:
         model: A model as `build_model` makes it, in float32.
@@ -35,7 +34,11 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
         )
     with written_aside(path) as aside:
         try:
-            model.export(aside, verbose=False)
+            # Keras's own `export` writes all weights twice.
+            module = tf.Module()
+            module.weights = [weight.value for weight in model.weights]
+            tf.saved_model.save(module, aside, serving.signatures(model))
+            serving.write_warmup(aside)
         except tf.errors.OpError as error:
             # "... path; No space left on device [Op:SaveV2]"
             why = error.message.rpartition("; ")[2].partition(" [")[0]
