@@ -131,12 +131,21 @@ def _ink(colours: np.ndarray) -> np.ndarray:
         light = behind.mean(-1).clip(1)
         light = (light / np.median(light)).clip(0.25)
         away = (page - behind) / light[..., np.newaxis]
-        distance = np.linalg.norm(away, axis=-1)
-        direction = away[distance >= _otsu(distance)].mean(0)
-        direction /= np.linalg.norm(direction) + 1e-9
-        ink = away @ direction
+        ink = away @ _towards_ink(away.reshape(-1, 3))
         mask = ink > 0.6 * _otsu(ink)
     return ink
+
+
+def _towards_ink(away: np.ndarray) -> np.ndarray:
+    """Fisher's discriminant of page and ink."""
+    distance = np.linalg.norm(away, axis=1)
+    for _ in range(3):
+        page = away[distance <= np.median(distance)]
+        weights = np.linalg.inv(np.cov(page.T) + np.eye(3))
+        distance = np.sqrt(np.sum(away @ weights * away, axis=1))
+    inked = away[distance >= _otsu(distance)]
+    direction = weights @ inked.mean(0)
+    return direction / np.linalg.norm(direction)
 
 
 def _fit(size, side):
