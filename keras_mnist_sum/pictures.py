@@ -17,7 +17,9 @@ Picture = str | Path | Image.Image | np.ndarray
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _MOST_PIXELS = 2**26  # 67 million: 8,192 x 8,192
 _SIDE = 320  # pixels: the longer side of the picture that is worked on
-_COARSE = 8  # of those pixels make one where the background is estimated
+_CELLS = (40, 40)
+_REACH = 10
+_FAINTEST = 12
 _BOX = 20  # pixels: the longer side of MNIST's digits
 
 
@@ -60,9 +62,11 @@ def to_mnist(picture: Picture) -> np.ndarray:
         picture = _from_array(picture)
     colours = _colours(picture)
     if _is_mnist(colours):
-        return colours[..., 0]
-    ink = _ink(colours)
-    return _centred(_fitted(_digit(ink)))
+        return colours[..., 0].copy()
+    strokes = max(_strokes(*_ink(colours)), key=lambda x: x[0])[1]
+    if not strokes.any():
+        raise InputError("Nothing is drawn here. Received: ")
+    return _centred(_fitted(_cropped(strokes)))
 
 
 def _from_array(array):
@@ -118,76 +122,78 @@ def _centre(ink: np.ndarray) -> tuple[float, float]:
     )
 
 
-def _ink(colours: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the page behind it, towards the ink."""
+def _ink(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture along the line of colours on which ink and page differ most.
+
+    Returns:
+        How far each pixel is from the page behind it, in deviations of the
+        page, of either sign; and where it is without regard to that page.
+    """
     image = Image.fromarray(colours)
-    shape = _fit(image.size, _SIDE)
-    image = image.resize(shape, _finest(image.size, shape))
-    image = image.filter(ImageFilter.GaussianBlur(1))
+    image = _resized(image, _SIDE).filter(ImageFilter.GaussianBlur(1))
     page = np.asarray(image, "float32")
-    mask = np.zeros(page.shape[:2], bool)
-    for _ in range(2):
-        behind = _background(image, mask)
-        light = behind.mean(-1).clip(1)
+    behind = np.full_like(page, np.nan)
+    inked = np.zeros(page.shape[:2], bool)
+    for cells in _CELLS:
+        behind = _background(image, inked, behind, cells)
+        light = behind.mean(axis=-1, keepdims=True).clip(1)
         light = (light / np.median(light)).clip(0.25)
-        away = (page - behind) / light[..., np.newaxis]
-        ink = away @ _towards_ink(away.reshape(-1, 3))
-        mask = ink > 0.6 * _otsu(ink)
-    return ink
+        away = (page - behind) / light
+        line = _contrast(away.reshape(-1, 3))
+        ink = away @ line
+        inked = np.abs(ink) > 0.6 * _otsu(np.abs(ink))
+    return ink, _steps(page @ line) / light[..., 0]
 
 
-def _towards_ink(away: np.ndarray) -> np.ndarray:
-    """Fisher's discriminant of page and ink."""
-    distance = np.linalg.norm(away, axis=1)
+def _contrast(away: np.ndarray) -> np.ndarray:
+    """The line on which ink stands out, in units of the page's deviation."""
+    white = away
     for _ in range(3):
+        distance = np.linalg.norm(white, axis=1)
         page = away[distance <= np.median(distance)]
-        weights = np.linalg.inv(np.cov(page.T) + np.eye(3))
-        distance = np.sqrt(np.sum(away @ weights * away, axis=1))
-    inked = away[distance >= _otsu(distance)]
-    direction = weights @ inked.mean(0)
-    return direction / np.linalg.norm(direction)
+        scale = np.linalg.cholesky(np.linalg.inv(np.cov(page.T) + np.eye(3)))
+        white = away @ scale
+    distance = np.linalg.norm(white, axis=1)
+    inked = white[distance >= _otsu(distance)]
+    return scale @ np.linalg.eigh(inked.T @ inked)[1][:, -1]
 
 
-def _fit(size, side):
-    scale = side / max(size)
-    return tuple(max(1, round(x * scale)) for x in size)
+def _resized(image: Image.Image, side: int) -> Image.Image:
+    scale = side / max(image.size)
+    shape = [max(1, round(x * scale)) for x in image.size]
+    kind = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    return image.resize(shape, kind)
 
 
-def _finest(old, new):
-    return Image.Resampling.BOX if max(new) < max(old) else Image.Resampling.BICUBIC
+def _background(
+    image: Image.Image, inked: np.ndarray, before: np.ndarray, cells: int
+) -> np.ndarray:
+    """The page without ink: the median of the colours around each pixel.
 
-
-def _background(image: Image.Image, ink: np.ndarray) -> np.ndarray:
-    """The page as it would be without ink: the median around each pixel."""
-    shape = _fit(image.size, _SIDE // _COARSE)
-    coarse = np.asarray(image.resize(shape, Image.Resampling.BOX), "float32")
-    inked = np.asarray(
-        Image.fromarray(ink.astype("float32")).resize(shape, Image.Resampling.BOX)
-    )
-    reach = max(shape) // 4
-    # Odd reflection goes on with a slope of the light.
-    coarse = np.pad(
-        coarse, ((reach,) * 2, (reach,) * 2, (0, 0)), "reflect", reflect_type="odd"
-    )
-    inked = np.pad(inked > 0.1, reach, "reflect")
-    medians = _medians(np.where(inked[..., np.newaxis], np.nan, coarse), reach)
-    medians = np.where(np.isnan(medians), _medians(coarse, reach), medians)
-    return np.stack(
-        [
-            np.asarray(Image.fromarray(x).resize(image.size, Image.Resampling.BICUBIC))
-            for x in np.moveaxis(medians, -1, 0).copy()
-        ],
-        axis=-1,
-    )
-
-
-def _medians(values, reach):
+    A median keeps the edge of a shadow, as a mean does not. Where there is
+    nothing but ink, the page is what it was `before`.
+    """
+    coarse = np.array(_resized(image, cells), "float32")
+    coarse[np.asarray(_resized(_gray(inked), cells)) > 0.1] = np.nan
+    rows, columns = coarse.shape[:2]
+    coarse = np.pad(coarse, [(_REACH,) * 2] * 2 + [(0, 0)], "reflect")
     windows = np.lib.stride_tricks.sliding_window_view(
-        values, (2 * reach + 1,) * 2, (0, 1)
+        coarse, (2 * _REACH + 1,) * 2, axis=(0, 1)
     )
-    windows = np.sort(windows.reshape(*windows.shape[:3], -1), axis=-1)
-    count = (~np.isnan(windows)).sum(-1, keepdims=True)  # NaN comes last.
-    return np.take_along_axis(windows, count // 2, -1)[..., 0]
+    windows = np.sort(windows.reshape(rows, columns, 3, -1))
+    count = (~np.isnan(windows)).sum(axis=-1, keepdims=True)  # NaN is last.
+    medians = np.take_along_axis(windows, count // 2, axis=-1)[..., 0]
+    missing = np.isnan(medians)
+    fine = [
+        np.asarray(_gray(x).resize(image.size, Image.Resampling.BILINEAR))
+        for x in np.moveaxis(np.where(missing, 0, medians), -1, 0)
+    ]
+    hole = np.asarray(_gray(missing.any(-1)).resize(image.size)) > 0
+    return np.where(hole[..., None], before, np.stack(fine, -1))
+
+
+def _gray(values):
+    return Image.fromarray(values.astype("float32"))
 
 
 def _otsu(values):
@@ -203,20 +209,38 @@ def _otsu(values):
     return middles[np.argmax(between)]
 
 
-def _digit(ink):
-    """The digit alone: float32, 0-1, cropped."""
-    threshold = _otsu(ink)
-    level = np.percentile(ink[ink > threshold], 75)
-    noise = 1.4826 * np.median(np.abs(ink - np.median(ink)))
+def _strokes(ink, flat):
+    """The digit alone, for both signs of ink: float32, 0-1."""
+    return [_digit(ink, flat), _digit(-ink, flat)]
+
+
+def _digit(ink: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    ink = ink.clip(0)
+    level = np.percentile(ink[ink >= _otsu(ink)], 75)
+    if level < _FAINTEST:
+        return 0, np.zeros_like(ink)
     mask = ink > 0.4 * level
-    parts = _labels(mask)
-    keep = _chosen(parts, mask)
-    if level < max(12, 5 * noise) or not keep.any():
-        raise InputError(f"Nothing is drawn here. Received: level={level} noise={noise}")
-    near = np.asarray(Image.fromarray(keep).convert("L").filter(ImageFilter.MaxFilter(9))) > 0
-    near &= ~(mask & ~keep)
-    ink = np.where(near, ((ink / level - 0.2) / 0.6).clip(0, 1), 0)
-    rows, columns = np.nonzero(keep.any(1))[0], np.nonzero(keep.any(0))[0]
+    score, keep = _chosen(_labels(mask), flat > 0.35 * level)
+    near = _widened(keep, 4) & ~(mask & ~keep)
+    return score, np.where(near, ((ink / level - 0.2) / 0.6).clip(0, 1), 0)
+
+
+def _widened(mask, reach):
+    filter = ImageFilter.MaxFilter(2 * reach + 1)
+    return np.asarray(Image.fromarray(mask).convert("L").filter(filter)) > 0
+
+
+def _steps(values):
+    """How much they change in 11 x 11 pixels."""
+    low, high = values.min(), values.max()
+    scale = max(high - low, 1e-9) / 255
+    image = Image.fromarray(np.rint((values - low) / scale).astype("uint8"))
+    highest = np.asarray(image.filter(ImageFilter.MaxFilter(11)), "float32")
+    return scale * (highest - image.filter(ImageFilter.MinFilter(11)))
+
+
+def _cropped(ink):
+    rows, columns = np.nonzero((ink > .3).any(1))[0], np.nonzero((ink > .3).any(0))[0]
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
@@ -246,24 +270,34 @@ def _labels(mask):
     return labels
 
 
-def _chosen(parts, mask):
-    count = parts.max() + 1
-    area = np.bincount(parts.ravel(), minlength=count).astype(float)
+def _chosen(parts: np.ndarray, sharp: np.ndarray) -> np.ndarray:
+    """The parts that are the digit."""
+    def count(where):
+        return np.bincount(parts[where], minlength=parts.max() + 1)
+
+    inner = np.zeros(parts.shape, bool)
+    p = parts
+    inner[1:-1, 1:-1] = (p[:-2, 1:-1] > 0) & (p[2:, 1:-1] > 0) & (p[1:-1, :-2] > 0) & (p[1:-1, 2:] > 0)
+    edge = np.ones(p.shape, bool); edge[1:-1, 1:-1] = False
+    area = count(parts > 0).astype(float)
+    outline = count(~inner)
+    area[count(~inner & sharp & ~edge) < 0.9 * outline] = 0
+    margin = np.ones(p.shape, bool); m = 6; margin[m:-m, m:-m] = False
+    area[count(margin) > 0] *= 0.1
     area[0] = 0
-    border = np.zeros(parts.shape, bool)
-    border[[0, -1]] = border[:, [0, -1]] = True
-    touch = np.bincount(parts[border], minlength=count) > 0
-    inner = np.where(touch, 0, area)
-    if inner.max() > 0.001 * parts.size:
-        area = inner
     main = area.argmax()
+    if area[main] == 0:
+        return 0, np.zeros(p.shape, bool)
     keep = parts == main
     rows, columns = np.nonzero(keep.any(1))[0], np.nonzero(keep.any(0))[0]
-    reach = round(0.2 * max(np.ptp(rows), np.ptp(columns)))
+    extent = max(np.ptp(rows), np.ptp(columns))
+    if extent < 8:
+        return 0, np.zeros(p.shape, bool)
+    reach = round(0.2 * extent)
     box = parts[max(rows[0] - reach, 0) : rows[-1] + reach, max(columns[0] - reach, 0) : columns[-1] + reach]
     near = np.unique(box)
     near = near[area[near] > 0.05 * area[main]]
-    return np.isin(parts, near)
+    return area[main], np.isin(parts, near)
 
 
 def _fitted(ink):
