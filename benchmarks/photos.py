@@ -5,13 +5,12 @@
 Makes pictures of test digits as `make_photo` describes, draws a number for
 each, and counts the right answers of the pretrained model: on the digits as
 MNIST has them, on the pictures prepared by `to_mnist`, and on the pictures
-merely scaled down. The committed figures are `benchmarks/results/photos.json`.
+merely scaled to 28 x 28 grays, as they are or inverted where they are bright.
 """
 
 import argparse
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,82 @@ from PIL import Image
 from scipy import ndimage
 
 from keras_mnist_sum import task
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.pictures import to_mnist
 from keras_mnist_sum.quiet import import_tensorflow
 from keras_mnist_sum.sources import load_mnist
 
 LEAST_CONTRAST = 0.5  # distance of ink from paper, in RGB of 0-1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="auto", help="as of train.py")
+    parser.add_argument("--count", type=int, default=500, help="pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="where to write the result")
+    arguments = parser.parse_args()
+    import_tensorflow()
+    from keras_mnist_sum import environment
+    from keras_mnist_sum import load_pretrained
+
+    mnist = load_mnist(arguments.data, test_only=True)
+    if not 1 <= arguments.count <= len(mnist.test_images):
+        parser.error(f"--count must be 1 to {len(mnist.test_images)}")
+    rng = np.random.default_rng(arguments.seed)
+    chosen = rng.permutation(len(mnist.test_images))[: arguments.count]
+    digits, labels = mnist.test_images[chosen], mnist.test_labels[chosen]
+    numbers = rng.integers(0, task.NUM_DIGITS, arguments.count)
+    images = {"mnist": digits}
+    names = ("prepared", "scaled", "scaled_and_inverted")
+    forms = [_forms(make_photo(digit, rng)) for digit in digits]
+    images |= {name: np.stack(x) for name, x in zip(names, zip(*forms))}
+    model = load_pretrained()
+    accuracy = {
+        name: _accuracy(model, x, labels, numbers) for name, x in images.items()
+    }
+    accuracy["refused"] = int((~images["prepared"].any(axis=(1, 2))).sum())
+    for name, value in accuracy.items():
+        print(name, value)
+    if arguments.json:
+        facts = json.loads(environment.to_json())
+        del facts["command"]
+        report = {
+            "command": f"python -m benchmarks.photos --data {mnist.source} "
+            f"--count {arguments.count} --seed {arguments.seed}",
+            "n": arguments.count,
+            "seed": arguments.seed,
+            "data": mnist.description,
+            "percent_right": accuracy,
+            "environment": facts,
+        }
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _forms(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a photo is for the model: prepared, scaled, scaled and inverted."""
+    try:
+        prepared = to_mnist(photo)
+    except InputError:  # It counts: a blank image is answered somehow.
+        prepared = np.zeros((task.IMAGE_SIZE,) * 2, "uint8")
+    size = (task.IMAGE_SIZE,) * 2
+    scaled = np.asarray(photo.convert("L").resize(size, Image.BICUBIC))
+    return prepared, scaled, 255 - scaled if scaled.mean() > 127 else scaled
+
+
+def _accuracy(model, images, labels, numbers) -> dict[str, float]:
+    answers = model.predict(
+        {
+            "image": images[..., np.newaxis].astype("float32"),
+            "number": np.eye(task.NUM_DIGITS, dtype="float32")[numbers],
+        },
+        verbose=0,
+    )
+    right = {
+        name: output.answers(answers[name]) == output.truth[labels, numbers]
+        for name, output in task.outputs().items()
+    }
+    return {name: round(100 * x.mean(), 2) for name, x in right.items()}
 
 
 def make_photo(digit: np.ndarray, rng: np.random.Generator) -> Image.Image:
@@ -133,3 +203,7 @@ def _light(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
         edge = (across() - rng.uniform(-0.8, 0.8)) / rng.uniform(0.01, 0.5)
         light *= 1 - rng.uniform(0.1, 0.5) / (1 + np.exp(-4 * edge))
     return light
+
+
+if __name__ == "__main__":
+    main()
