@@ -17,9 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         type=Path,
         metavar="TARGET",
-        help="a run directory, a .keras file or a SavedModel directory "
-        "(default: the newest run in runs/; without one, the model that comes "
-        "with the package)",
+        help="a run directory, a .keras, .onnx or .tflite file or a SavedModel "
+        "directory (default: the newest run in runs/; without one, the model "
+        "that comes with the package)",
     )
     add(
         "--data",
@@ -48,21 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
         from keras_mnist_sum import runs
         from keras_mnist_sum.evaluation import evaluate
         from keras_mnist_sum.evaluation import to_json
-        from keras_mnist_sum.sources import load_mnist
+        from keras_mnist_sum.targets import load_data
         from keras_mnist_sum.targets import open_target
 
         if values["json"]:
             runs.check_file(values["json"])
         target = open_target(values["target"])
-        trained_on = target.config.data if target.config else None
-        data = values["data"] or trained_on or "auto"
-        data_dir = values["data_dir"]
-        if target.config and data_dir is None and data == trained_on:
-            data_dir = target.config.data_dir
-        mnist = load_mnist(data, data_dir, test_only=True, say=print)
-        if mnist.warning:
-            print(f"WARNING: {mnist.warning}")
-        if mnist.source == "sample" and trained_on != "sample":
+        mnist = load_data(
+            target.config, values["data"], values["data_dir"], test_only=True
+        )
+        own = target.config and target.config.data == "sample"
+        if mnist.source == "sample" and not own:
             print(
                 "WARNING: the sample's test images are training images of "
                 "MNIST, which this model may have been trained on"

@@ -1,6 +1,8 @@
 """`python -m keras_mnist_sum COMMAND`: see `--help`."""
 
+import argparse
 import sys
+from pathlib import Path
 
 from keras_mnist_sum import cli
 from keras_mnist_sum import launching
@@ -11,6 +13,13 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND"
     )
+    _add_launch(commands)
+    _add_export(commands)
+    values = parser.parse_args(arguments)
+    return cli.run(lambda: values.run(values))
+
+
+def _add_launch(commands: argparse._SubParsersAction) -> None:
     launch = commands.add_parser(
         "launch",
         help="train in several processes on this machine",
@@ -19,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         usage="python -m keras_mnist_sum launch --workers N [--max-restarts R] "
         "[--timeout S] -- train.py --run-dir DIR ...",
     )
+    launch.set_defaults(run=_launch)
     add = launch.add_argument
     add("--workers", type=int, required=True, metavar="N")
     add(
@@ -37,17 +47,84 @@ def main(arguments: list[str] | None = None) -> int:
         "start and final scoring included (default: %(default).0f)",
     )
     add("program", nargs="+", help="a Python program and its arguments")
-    values = vars(parser.parse_args(arguments))
 
-    def command() -> int:
-        return launching.launch(
-            values["program"],
-            values["workers"],
-            values["max_restarts"],
-            values["timeout"],
+
+def _launch(values: argparse.Namespace) -> int:
+    return launching.launch(
+        values.program, values.workers, values.max_restarts, values.timeout
+    )
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a model for TensorFlow Serving, LiteRT or ONNX Runtime",
+        description="Writes a Keras model in another format, and compares it "
+        "there with Keras before it gets its name.",
+    )
+    export.set_defaults(run=_export)
+    add = export.add_argument
+    add(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="TARGET",
+        help="a run directory or a .keras file (default: the newest run in "
+        "runs/; without one, the model that comes with the package)",
+    )
+    add(
+        "--format",
+        required=True,
+        choices=("saved_model", "litert", "onnx"),
+        help="write DIR/saved_model/1, DIR/model.tflite or DIR/model.onnx",
+    )
+    add("--out", required=True, type=Path, metavar="DIR", help="where to write")
+    add(
+        "--quantize",
+        action="store_true",
+        help="write DIR/model_int8.tflite instead, a quarter as large: its "
+        "convolutions compute in int8 (litert alone)",
+    )
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="whose training images tell --quantize the ranges, as in train.py "
+        "(default: those of the run; auto for a model without a run)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="tensorflow-datasets folder (default: the run's; else "
+        "$TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )
+
+
+def _export(values: argparse.Namespace) -> None:
+    from keras_mnist_sum.quiet import import_tensorflow
+
+    import_tensorflow()
+    from keras_mnist_sum import converting
+    from keras_mnist_sum import targets
+
+    # Before anything is loaded: it may refuse.
+    converting.destination(values.out, values.format, values.quantize)
+    path, model = targets.open_model(values.target)
+    images = None
+    if values.quantize:
+        config = targets.config_near(path)
+        mnist = targets.load_data(config, values.data, values.data_dir)
+        images = mnist.train_images
+        print(
+            f"ranges   of {converting.CALIBRATION_IMAGES} training images of "
+            f"{mnist.description}"
         )
-
-    return cli.run(command)
+    exported = converting.export(model, values.out, values.format, images)
+    print(
+        f"written  {exported.path}, {exported.size:,} bytes\n"
+        f"checked  against {path} on {exported.pairs:,} pairs: off by "
+        f"{exported.difference:.1g} at most, {100 * exported.agreement:.1f} % "
+        "of answers the same"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """SavedModel: writing one for serving, and calling one."""
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -9,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import serving
+from keras_mnist_sum.contract import Predict
+from keras_mnist_sum.contract import check_contract
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.models import check_contract
 from keras_mnist_sum.runs import written_aside
 
 
@@ -45,11 +45,7 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
             raise OSError(errno.EIO, why) from error
 
 
-def load_saved_model(
-    path: str | Path,
-) -> tuple[
-    Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], tuple[str, ...]
-]:
+def load_saved_model(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
     """Loads a SavedModel and checks that it keeps the model's contract.
 
     Args:
@@ -59,7 +55,7 @@ def load_saved_model(
     Returns:
         `(predict, differences)`: a function from `image` and `number` to the
         outputs by name, through the signature `serving_default`, and the
-        differences that it may compute (`models.check_contract`).
+        differences that it may compute (`contract.check_contract`).
 
     Raises:
         InputError: If it is damaged, or another kind of model.

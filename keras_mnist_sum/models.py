@@ -1,4 +1,4 @@
-"""The model: a backbone and a head, and the contract that every one keeps.
+"""The model: a backbone and a head.
 
 `keras.ops` only: the same model builds on any Keras backend.
 """
@@ -13,16 +13,12 @@ import numpy as np
 from keras_mnist_sum import task
 from keras_mnist_sum.backbones import BACKBONES
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.contract import INPUT_SHAPES
+from keras_mnist_sum.contract import check_contract
 from keras_mnist_sum.heads import HEADS
 from keras_mnist_sum.layers import ConditionalTable
 from keras_mnist_sum.layers import MeanOfCopies
 from keras_mnist_sum.layers import ShiftedCopies
-
-INPUT_SHAPES = {
-    "image": (task.IMAGE_SIZE, task.IMAGE_SIZE, 1),
-    "number": (task.NUM_DIGITS,),
-}
 
 
 def build_model(config: Config | None = None) -> keras.Model:
@@ -92,50 +88,6 @@ def differences_of(
     return check_contract(inputs, specs(getattr(model, "output", None)), where)
 
 
-def check_contract(inputs: dict, outputs: dict, where: str) -> tuple[str, ...]:
-    """Checks names, shapes and types of a model's inputs and outputs.
-
-    Args:
-        inputs: For each input by name, `(shape, dtype)`: a tuple that starts
-            with the batch, `None` if that is free, and a string.
-        outputs: The same for each output.
-        where: What the model was read from, for the message.
-
-    Returns:
-        The differences that the model may compute: `("absolute",)`,
-        `("signed",)`, or both if it gives a value, which fits either.
-
-    Raises:
-        InputError: If they are not those of `build_model`.
-    """
-    expected_inputs = {
-        name: ((None, *shape), "float32")
-        for name, shape in INPUT_SHAPES.items()
-    }
-    fitting = []
-    for difference in task.DIFFERENCES:
-        sizes = {
-            name: output.num_classes
-            for name, output in task.outputs(difference).items()
-        }
-        for accepted in (sizes, {**sizes, "sum": 1, "difference": 1}):
-            expected_outputs = {
-                name: ((None, size), "float32")
-                for name, size in accepted.items()
-            }
-            if inputs == expected_inputs and outputs == expected_outputs:
-                fitting.append(difference)
-    if fitting:
-        return tuple(fitting)
-    raise InputError(
-        "A model must take image (batch, 28, 28, 1) and number (batch, 10) "
-        "and give digit (batch, 10), sum (batch, 19) and difference (batch, "
-        "10 or 19), the last two (batch, 1) if it is a regression, all "
-        "float32, for any batch. "
-        f"Received: {where} with inputs {inputs} and outputs {outputs}"
-    )
-
-
 def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
     """The arithmetic that `model` learned: P(class | digit, number).
 
@@ -149,6 +101,19 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
         if isinstance(layer, ConditionalTable) and layer.truth is None
     }
     return {name: tables[name] for name in task.outputs() if name in tables}
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The same weights in a model that computes in float32, as served."""
+
+    def in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config(
+            {**layer.get_config(), "dtype": "float32"}
+        )
+
+    copy = keras.models.clone_model(model, clone_function=in_float32)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def count_multiply_adds(model: keras.Model) -> int:

@@ -1,9 +1,11 @@
-"""Imports TensorFlow without the messages that nobody can act on."""
+"""Native libraries without the messages that nobody can act on."""
 
+import contextlib
 import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from keras_mnist_sum.errors import InputError
 
@@ -32,19 +34,35 @@ def import_tensorflow() -> None:
     level = "3" if os.environ.get("TF_CONFIG") else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    with silence():
+        import tensorflow
+
+        # Looking for a GPU is what complains about there being none.
+        tensorflow.config.list_physical_devices("GPU")
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Sets aside what the block writes to the process's standard error, from
+    native code too, and drops it.
+
+    Should the block fail, it is shown, unless it is with an `InputError`, which
+    says all that there is to say.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         saved = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow
-
-            # Looking for a GPU is what complains about there being none.
-            tensorflow.config.list_physical_devices("GPU")
+            yield
+        except InputError:
+            raise
         except BaseException:
+            sys.stderr.flush()
             said.seek(0)
             os.write(saved, said.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)

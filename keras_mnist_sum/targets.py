@@ -1,17 +1,23 @@
-"""What a command may be pointed at: a run, a `.keras` file, a SavedModel."""
+"""What a command may be pointed at: a run, a model file, a SavedModel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import keras
 
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
 from keras_mnist_sum import runs
+from keras_mnist_sum import runtimes
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import differences_of
 from keras_mnist_sum.pretrained import PATH
 from keras_mnist_sum.pretrained import load_pretrained
+from keras_mnist_sum.sources import Mnist
+from keras_mnist_sum.sources import load_mnist
 
 
 @dataclass(frozen=True)
@@ -35,21 +41,76 @@ def open_target(path: Path | None = None) -> Target:
     """Opens a model, whatever form it has.
 
     Args:
-        path: A run directory, a `.keras` file or a SavedModel directory;
-            `None` means the newest run in `runs/`, and the model that comes
-            with the package where there is no run.
+        path: A run directory, a `.keras`, `.onnx` or `.tflite` file or a
+            SavedModel directory; `None` means the newest run in `runs/`, and
+            the model that comes with the package where there is no run.
 
     Raises:
         InputError: If it is none of these, or does not keep the contract of
             `build_model`.
     """
     path = path or runs.newest_run()
-    if path and exporting.is_saved_model(path):
-        predict, differences = exporting.load_saved_model(path)
+    load = _reader(path) if path else None
+    if path and load:
+        predict, differences = load(path)
         return _target(path, evaluation.answerer_of_pairs(predict), differences)
-    model = load_model(_model_file(path)) if path else load_pretrained()
+    path, model = open_model(path)
     answerer = evaluation.answerer_of_model(model)
-    return _target(path or PATH, answerer, differences_of(model))
+    return _target(path, answerer, differences_of(model))
+
+
+def open_model(path: Path | None = None) -> tuple[Path, keras.Model]:
+    """Opens a Keras model.
+
+    Args:
+        path: A run directory or a `.keras` file; `None` as for `open_target`.
+
+    Returns:
+        What was opened, and the model, not compiled.
+
+    Raises:
+        InputError: If it is neither, or does not keep the contract.
+    """
+    path = path or runs.newest_run()
+    if path is None:
+        return PATH, load_pretrained()
+    return path, load_model(_model_file(path))
+
+
+def load_data(
+    config: Config | None,
+    data: str | None,
+    data_dir: str | None,
+    test_only: bool = False,
+) -> Mnist:
+    """Loads MNIST from where a command says, else from where a run had it,
+    and prints what is to be known of that.
+
+    Args:
+        config: The run's.
+        data: As for `load_mnist`; `None` if the command does not say.
+        data_dir: The same.
+        test_only: As for `load_mnist`.
+
+    Raises:
+        InputError: If the data cannot be used.
+    """
+    if config and data in (None, config.data):
+        data, data_dir = config.data, data_dir or config.data_dir
+    mnist = load_mnist(data or "auto", data_dir, test_only, say=print)
+    if mnist.warning:
+        print(f"WARNING: {mnist.warning}")
+    return mnist
+
+
+def _reader(path: Path) -> Callable | None:
+    """What opens `path`, if it is no Keras model."""
+    if path.is_file():
+        readers = {".onnx": runtimes.load_onnx, ".tflite": runtimes.load_litert}
+        return readers.get(path.suffix)
+    return (
+        exporting.load_saved_model if exporting.is_saved_model(path) else None
+    )
 
 
 def _model_file(path: Path) -> Path:
@@ -65,15 +126,15 @@ def _model_file(path: Path) -> Path:
         )
     what = "is none of them" if path.exists() else "does not exist"
     raise InputError(
-        "A model is a run directory, a .keras file or a SavedModel "
-        f"directory. Received: {str(path)!r}, which {what}"
+        "A model is a run directory, a .keras, .onnx or .tflite file or a "
+        f"SavedModel directory. Received: {str(path)!r}, which {what}"
     )
 
 
 def _target(
     path: Path, answerer: evaluation.Answerer, differences: tuple[str, ...]
 ) -> Target:
-    config = _config_near(path)
+    config = config_near(path)
     if len(differences) == 1:
         return Target(path, answerer, differences[0], config)
     if config:
@@ -84,11 +145,12 @@ def _target(
     )
 
 
-def _config_near(path: Path) -> Config | None:
+def config_near(path: Path) -> Config | None:
     """The config of the run that `path` is, or is the model of."""
     path = path.absolute()
     folder = path
-    if path.name in (runs.MODEL, runs.SAVED_MODEL.parent.name):
+    files = (runs.MODEL, runs.ONNX, runs.LITERT, runs.LITERT_INT8)
+    if path.name in (*files, runs.SAVED_MODEL.parent.name):
         folder = path.parent
     elif path.parent.name == runs.SAVED_MODEL.parent.name:
         folder = path.parent.parent
