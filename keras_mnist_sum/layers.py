@@ -163,12 +163,10 @@ class OneHotArgmax(keras.layers.Layer):
     """
 
     def call(self, scores):
+        # `ops.argmax` takes bitwise operations that LiteRT does not have.
+        _, best = ops.top_k(scores, k=1)
         return ops.stop_gradient(
-            ops.one_hot(
-                ops.argmax(scores, axis=-1),
-                scores.shape[-1],
-                dtype=scores.dtype,
-            )
+            ops.one_hot(best[:, 0], scores.shape[-1], dtype=scores.dtype)
         )
 
     def compute_output_shape(self, input_shape):

@@ -104,14 +104,15 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """The same weights in a model that computes in float32, as served."""
+    """The same weights in a model that computes in float32, not compiled."""
 
     def in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
         return type(layer).from_config(
             {**layer.get_config(), "dtype": "float32"}
         )
 
-    copy = keras.models.clone_model(model, clone_function=in_float32)
+    bare = keras.Model(model.input, model.output, name=model.name)
+    copy = keras.models.clone_model(bare, clone_function=in_float32)
     copy.set_weights(model.get_weights())
     return copy
 

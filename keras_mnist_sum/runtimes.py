@@ -44,8 +44,12 @@ def load_onnx(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
             raise ValueError("its weights are in another file")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = 1  # Callers have threads of their own.
         session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # It would print, and try the same again.
         )
         names = [output.name for output in session.get_outputs()]
 
@@ -141,7 +145,14 @@ def _checked(
 
     def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         contract.check_arrays(arrays)
-        return run(arrays)
+        try:
+            return run(arrays)
+        except Exception as error:
+            # What is wrong with a file may first show in some batch.
+            raise InputError(
+                "This model cannot be run. "
+                f"Received: {where!r} ({type(error).__name__})"
+            ) from error
 
     answers = predict(
         {

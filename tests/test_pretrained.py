@@ -40,18 +40,42 @@ def test_pretrained_model_answers_as_the_readme_says():
         assert list(given) == list(output.truth[digits, np.arange(8) + 2])
 
 
+def test_onnx_file_answers_as_the_keras_file():
+    assert pretrained.ONNX_PATH.stat().st_size < 2e6
+    predict, differences = pretrained.load_pretrained_onnx()
+    assert differences == ("absolute",)
+    mnist = load_mnist("sample", test_only=True)
+    images = mnist.test_images[..., np.newaxis].astype("float32")
+    numbers = np.eye(10, dtype="float32")[np.arange(len(images)) * 7 % 10]
+    arrays = {"image": images, "number": numbers}
+    expected = keras_mnist_sum.load_pretrained().predict(arrays, verbose=0)
+    answers = predict(arrays)
+    assert set(answers) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(answers[name], array, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, load",
+    [
+        ("PATH", pretrained.load_pretrained),
+        ("ONNX_PATH", pretrained.load_pretrained_onnx),
+    ],
+)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "another"])
 def test_model_that_is_not_the_shipped_one_is_refused(
-    damage, tmp_path, monkeypatch
+    damage, name, load, tmp_path, monkeypatch
 ):
-    path = tmp_path / "model.keras"
+    shipped = getattr(pretrained, name)
+    path = tmp_path / shipped.name
     if damage == "truncated":
-        path.write_bytes(pretrained.PATH.read_bytes()[:-1])
+        path.write_bytes(shipped.read_bytes()[:-1])
     if damage == "another":
-        keras_mnist_sum.build_model(Config(width=4)).save(path)
-    monkeypatch.setattr(pretrained, "PATH", path)
+        keras_mnist_sum.build_model(Config(width=4)).save(tmp_path / "a.keras")
+        (tmp_path / "a.keras").rename(path)
+    monkeypatch.setattr(pretrained, name, path)
     with pytest.raises(InputError, match="Received:"):
-        pretrained.load_pretrained()
+        load()
 
 
 def test_evaluate_without_any_run_takes_the_pretrained_model(
