@@ -8,6 +8,7 @@ from typing import Any
 if TYPE_CHECKING:
     from keras_mnist_sum.config import Config as Config
     from keras_mnist_sum.errors import InputError as InputError
+    from keras_mnist_sum.inference import Predictor as Predictor
     from keras_mnist_sum.loading import load_model as load_model
     from keras_mnist_sum.models import build_model as build_model
     from keras_mnist_sum.pretrained import load_pretrained as load_pretrained
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "InputError",
+    "Predictor",
     "build_model",
     "load_model",
     "load_pretrained",
@@ -24,6 +26,7 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "InputError": "errors",
+    "Predictor": "inference",
     "build_model": "models",
     "load_model": "loading",
     "load_pretrained": "pretrained",

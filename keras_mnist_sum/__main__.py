@@ -13,10 +13,53 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND"
     )
+    _add_predict(commands)
     _add_launch(commands)
     _add_export(commands)
     values = parser.parse_args(arguments)
     return cli.run(lambda: values.run(values))
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="read digits in pictures, and add and subtract a number",
+        description="Prints a line for each picture: the digit that is drawn "
+        "there, its sum with the number, and their difference.",
+    )
+    predict.set_defaults(run=_predict)
+    add = predict.add_argument
+    add(
+        "pictures",
+        nargs="+",
+        type=Path,
+        metavar="PICTURE",
+        help="a picture of one digit, in any colours, or a folder of them",
+    )
+    add("--number", required=True, type=int, metavar="N", help="0 to 9")
+    add(
+        "--model",
+        type=Path,
+        metavar="TARGET",
+        help="a run directory, a .keras, .onnx or .tflite file or a SavedModel "
+        "directory (default: the model that comes with the package)",
+    )
+    add("--json", action="store_true", help="a JSON object in each line")
+    add(
+        "--show",
+        type=Path,
+        metavar="DIR",
+        help="draw there, for each picture, what the model saw and its three "
+        "distributions",
+    )
+
+
+def _predict(values: argparse.Namespace) -> int:
+    from keras_mnist_sum import predicting
+
+    return predicting.predict(
+        values.pictures, values.number, values.model, values.json, values.show
+    )
 
 
 def _add_launch(commands: argparse._SubParsersAction) -> None:

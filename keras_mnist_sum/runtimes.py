@@ -102,6 +102,8 @@ def load_litert(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
         return _checked(run, inputs, outputs, str(path))
 
 
+# By what a file's name ends in.
+LOADERS = {".onnx": load_onnx, ".tflite": load_litert}
 _ONNX_TYPES = {"tensor(float)": "float32"}
 
 

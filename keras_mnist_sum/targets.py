@@ -11,6 +11,7 @@ from keras_mnist_sum import exporting
 from keras_mnist_sum import runs
 from keras_mnist_sum import runtimes
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.contract import Predict
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import differences_of
@@ -26,12 +27,15 @@ class Target:
 
     Attributes:
         path: What was opened.
-        answerer: The model, ready for `evaluation.evaluate`.
+        predict: The model, as a function from `image` and `number` to the
+            outputs by name.
+        answerer: The same, ready for `evaluation.evaluate`.
         difference: Which difference it computes.
         config: The config it was trained with, if `path` is in a run directory.
     """
 
     path: Path
+    predict: Predict
     answerer: evaluation.Answerer
     difference: str
     config: Config | None = None
@@ -53,10 +57,13 @@ def open_target(path: Path | None = None) -> Target:
     load = _reader(path) if path else None
     if path and load:
         predict, differences = load(path)
-        return _target(path, evaluation.answerer_of_pairs(predict), differences)
+        answerer = evaluation.answerer_of_pairs(predict)
+        return _target(path, predict, answerer, differences)
     path, model = open_model(path)
     answerer = evaluation.answerer_of_model(model)
-    return _target(path, answerer, differences_of(model))
+    return _target(
+        path, model.predict_on_batch, answerer, differences_of(model)
+    )
 
 
 def open_model(path: Path | None = None) -> tuple[Path, keras.Model]:
@@ -106,8 +113,7 @@ def load_data(
 def _reader(path: Path) -> Callable | None:
     """What opens `path`, if it is no Keras model."""
     if path.is_file():
-        readers = {".onnx": runtimes.load_onnx, ".tflite": runtimes.load_litert}
-        return readers.get(path.suffix)
+        return runtimes.LOADERS.get(path.suffix)
     return (
         exporting.load_saved_model if exporting.is_saved_model(path) else None
     )
@@ -132,13 +138,16 @@ def _model_file(path: Path) -> Path:
 
 
 def _target(
-    path: Path, answerer: evaluation.Answerer, differences: tuple[str, ...]
+    path: Path,
+    predict: Predict,
+    answerer: evaluation.Answerer,
+    differences: tuple[str, ...],
 ) -> Target:
     config = config_near(path)
     if len(differences) == 1:
-        return Target(path, answerer, differences[0], config)
+        return Target(path, predict, answerer, differences[0], config)
     if config:
-        return Target(path, answerer, config.difference, config)
+        return Target(path, predict, answerer, config.difference, config)
     raise InputError(
         "A regression does not say whether its difference is signed: name "
         f"the run directory that it is in. Received: {str(path)!r}"

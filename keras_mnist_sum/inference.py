@@ -1,0 +1,194 @@
+"""`Predictor`: any picture and an integer -> digit, sum and difference."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from keras_mnist_sum import runtimes
+from keras_mnist_sum import task
+from keras_mnist_sum.contract import Predict
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.pictures import Picture
+from keras_mnist_sum.pictures import to_mnist
+from keras_mnist_sum.pretrained import load_pretrained_onnx
+
+_BATCH = 500
+_ONE_HOT = np.eye(task.NUM_DIGITS, dtype="float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model says of one picture and one number.
+
+    Attributes:
+        number: The number.
+        digit: The most likely digit, 0-9.
+        sum: The most likely sum of both, 0-18.
+        difference: Their most likely difference.
+        probabilities: Of the three, 0-1, by name; nothing for what a
+            regression gives as a value.
+        image: What the model saw: uint8 array of shape `(28, 28)`.
+        predictions: What the model gave, by name: float32 array of shape
+            `(classes,)`, a probability for each of `task.outputs()`'s values,
+            or `(1,)`, a value.
+        agree: Whether sum and difference are those of digit and number.
+    """
+
+    number: int
+    digit: int
+    sum: int
+    difference: int
+    probabilities: dict[str, float]
+    agree: bool
+    image: np.ndarray
+    predictions: dict[str, np.ndarray]
+
+
+class Predictor:
+    """Answers for pictures of any kind.
+
+    >>> predictor = Predictor.load()
+    >>> image = np.zeros((28, 28), "uint8")
+    >>> image[4:24, 13:15] = 255  # a one
+    >>> answer = predictor(image, 3)
+    >>> answer.digit, answer.sum, answer.difference
+    (1, 4, 2)
+
+    Args:
+        predict: The model: a function from `image`, float32
+            `(batch, 28, 28, 1)`, and `number`, float32 one-hot `(batch, 10)`,
+            to the outputs by name.
+        difference: Which difference it computes, `"absolute"` or `"signed"`.
+    """
+
+    def __init__(self, predict: Predict, difference: str = "absolute") -> None:
+        self._predict = predict
+        self._outputs = task.outputs(difference)
+        self.difference = difference
+
+    @classmethod
+    def load(cls, target: str | Path | None = None) -> "Predictor":
+        """Loads a model.
+
+        Args:
+            target: A run directory, a `.keras`, `.onnx` or `.tflite` file, or
+                a SavedModel directory; `None` means the model that comes with
+                the package. That one and ONNX and LiteRT files are ready in a
+                moment, without TensorFlow.
+
+        Raises:
+            InputError: If it is none of these.
+        """
+        if target is None:
+            predict, differences = load_pretrained_onnx()
+            return cls(predict, *differences)
+        path = Path(target)
+        if path.is_file() and path.suffix in runtimes.LOADERS:
+            predict, differences = runtimes.LOADERS[path.suffix](path)
+            if len(differences) == 1:
+                return cls(predict, *differences)
+        from keras_mnist_sum.quiet import import_tensorflow
+
+        import_tensorflow()
+        from keras_mnist_sum.targets import open_target
+
+        opened = open_target(path)
+        return cls(opened.predict, opened.difference)
+
+    @overload
+    def __call__(self, images: Picture, numbers: int) -> Answer: ...
+
+    @overload
+    def __call__(
+        self, images: Iterable[Picture], numbers: Iterable[int]
+    ) -> list[Answer]: ...
+
+    def __call__(self, images, numbers):
+        """Answers for one picture and one number, or for many of both.
+
+        Args:
+            images: Anything that `pictures.to_mnist` takes, or as many of them
+                as there are numbers: a list, or an array whose first axis
+                counts them.
+            numbers: An integer from 0 to 9, or a list or array of them.
+
+        Returns:
+            An `Answer`, or a list of them in the same order.
+
+        Raises:
+            InputError: If a picture or a number is none, or they are not
+                equally many. Nothing is answered then.
+        """
+        if isinstance(numbers, (str, bytes)) or not isinstance(
+            numbers, Iterable
+        ):
+            return self._answer([images], [numbers])[0]
+        if isinstance(images, (str, bytes)) or not isinstance(images, Iterable):
+            images = [images]
+        images, numbers = list(images), list(numbers)
+        if len(images) != len(numbers):
+            raise InputError(
+                "There must be as many images as numbers. Received: "
+                f"{len(images)} images and {len(numbers)} numbers"
+            )
+        answers: list[Answer] = []
+        for start in range(0, len(images), _BATCH):
+            part = slice(start, start + _BATCH)
+            answers += self._answer(images[part], numbers[part])
+        return answers
+
+    def _answer(self, images: list, numbers: list) -> list[Answer]:
+        number = np.array([check_number(number) for number in numbers])
+        seen = np.stack([to_mnist(image) for image in images])
+        predictions = self._predict(
+            {
+                "image": seen[..., np.newaxis] / np.float32(255),
+                "number": _ONE_HOT[number],
+            }
+        )
+        values = {
+            name: output.answers(predictions[name])
+            for name, output in self._outputs.items()
+        }
+        agree = np.ones(len(number), bool)
+        for name, output in self._outputs.items():
+            agree &= values[name] == output.truth[values["digit"], number]
+        return [
+            Answer(
+                number=int(number[i]),
+                digit=int(values["digit"][i]),
+                sum=int(values["sum"][i]),
+                difference=int(values["difference"][i]),
+                probabilities={
+                    name: float(prediction[i].max())
+                    for name, prediction in predictions.items()
+                    if prediction.shape[-1] > 1
+                },
+                agree=bool(agree[i]),
+                image=seen[i],
+                predictions={name: x[i] for name, x in predictions.items()},
+            )
+            for i in range(len(number))
+        ]
+
+
+def check_number(number: object) -> int:
+    """Returns `number` as an int.
+
+    Raises:
+        InputError: If it is not an integer from 0 to 9.
+    """
+    if (
+        not isinstance(number, Integral)
+        or isinstance(number, bool)
+        or int(number) not in range(task.NUM_DIGITS)
+    ):
+        raise InputError(
+            f"`number` must be an integer from 0 to {task.NUM_DIGITS - 1}. "
+            f"Received: {number!r}"
+        )
+    return int(number)

@@ -1,0 +1,105 @@
+"""The command `predict`, as a user types it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_mnist_sum.__main__ import main
+from keras_mnist_sum.sources import load_mnist
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures, dark on light and larger than MNIST's."""
+    folder = tmp_path_factory.mktemp("pictures")
+    mnist = load_mnist("sample", test_only=True)
+    for index in (5, 305, 705):
+        image = Image.fromarray(255 - mnist.test_images[index])
+        image = image.resize((280, 280), Image.Resampling.BICUBIC)
+        image.save(folder / f"{mnist.test_labels[index]}.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def digits_in(folder):
+    return sorted(int(path.stem) for path in folder.glob("*.png"))
+
+
+def run(capsys, *arguments):
+    try:
+        code = main(["predict", *map(str, arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err.splitlines()
+
+
+def test_each_picture_of_a_folder_gets_a_line(capsys, folder):
+    code, lines, errors = run(capsys, folder, "--number", 4)
+    assert (code, errors) == (0, [])
+    for line, digit in zip(lines, digits_in(folder), strict=True):
+        assert line.startswith(f"{folder / str(digit)}.png  digit {digit} (")
+        assert f"{digit} + 4 = {digit + 4} (" in line
+        assert f"|{digit} - 4| = {abs(digit - 4)} (" in line
+
+
+def test_json_has_a_line_for_each_picture(capsys, folder):
+    code, lines, errors = run(capsys, folder, "--number", 4, "--json")
+    assert (code, errors) == (0, [])
+    for line, digit in zip(lines, digits_in(folder), strict=True):
+        facts = json.loads(line)
+        assert facts["picture"] == str(folder / f"{digit}.png")
+        assert (facts["digit"], facts["number"]) == (digit, 4)
+        assert (facts["sum"], facts["agree"]) == (digit + 4, True)
+        assert set(facts["probabilities"]) == {"digit", "sum", "difference"}
+
+
+def test_one_bad_picture_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    (tmp_path / "empty.png").touch()
+    pictures = [tmp_path / "empty.png", folder, tmp_path / "missing.png"]
+    code, lines, errors = run(capsys, *pictures, "--number", 4)
+    assert code == 2 and len(lines) == 3
+    assert [error[:7] for error in errors] == ["error: "] * 2
+    assert "empty.png" in errors[0] and "missing.png" in errors[1]
+    code, lines, errors = run(capsys, *pictures, "--number", 4, "--json")
+    assert code == 2 and errors == []
+    assert ["error" in json.loads(line) for line in lines] == [
+        *(True, False, False, False, True)
+    ]
+
+
+def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
+    shown = tmp_path / "shown"
+    first = folder / f"{digits_in(folder)[0]}.png"
+    code, lines, _ = run(capsys, first, first, "--number", 4, "--show", shown)
+    assert code == 0 and len(lines) == 2
+    names = {path.name for path in shown.iterdir()}
+    assert names == {first.name, f"{first.stem}-2.png"}
+    with Image.open(shown / first.name) as picture:
+        assert picture.width > 3 * picture.height
+        assert np.ptp(np.asarray(picture)) == 255
+
+
+@pytest.mark.parametrize(
+    "arguments, why",
+    [
+        (["{folder}", "--number", "10"], "Received: 10"),
+        (["{folder}", "--number", "-1"], "Received: -1"),
+        (["{folder}", "--number", "3.5"], "'3.5'"),
+        (["{folder}", "--number", "x"], "'x'"),
+        (["{folder}"], "--number"),
+        (["--number", "3"], "PICTURE"),
+        (["{empty}", "--number", "3"], "must hold pictures"),
+        (["{folder}", "--number", "3", "--model", "none"], "'none'"),
+    ],
+)
+def test_wrong_arguments_are_one_line(capsys, folder, tmp_path, arguments, why):
+    arguments = [x.format(folder=folder, empty=tmp_path) for x in arguments]
+    code, lines, errors = run(capsys, *arguments)
+    assert (code, lines) == (2, [])
+    assert len(errors) == 1 and errors[0].startswith("error: ")
+    assert why in errors[0]
