@@ -1,63 +1,182 @@
-"""How soon and how fast exported models answer, without TensorFlow.
+"""How soon and how fast a trained model answers, in every form.
 
-python -m benchmarks.serving exported/model.onnx exported/model.tflite
+    python -m benchmarks.serving
+
+Exports the model that comes with the package, asks every form of it for one
+pair, many times over, and for 1,000 pairs at once, in turns in one process;
+then starts processes that answer one pair. Prints medians, the 99th percentile
+and ratios, and writes them to `benchmarks/results/serving.json`.
 """
 
-import argparse
+import json
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-PROGRAM = """
-import sys
-import time
-
-start = time.perf_counter()
 import numpy as np
+from PIL import Image
 
-numpy_is_there = time.perf_counter()
+from keras_mnist_sum.quiet import import_tensorflow
+
+import_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from keras_mnist_sum import Predictor  # noqa: E402
+from keras_mnist_sum import converting  # noqa: E402
+from keras_mnist_sum import environment  # noqa: E402
+from keras_mnist_sum import exporting  # noqa: E402
+from keras_mnist_sum import load_pretrained  # noqa: E402
+from keras_mnist_sum import runtimes  # noqa: E402
+from keras_mnist_sum.pretrained import ONNX_PATH  # noqa: E402
+from keras_mnist_sum.sources import load_mnist  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "serving.json"
+ROUNDS = 9
+BARE = "ONNX Runtime"  # What ratios are to.
+
+LOADING = """
+import sys
+import numpy as np
 from keras_mnist_sum import runtimes
 
 path = sys.argv[1]
-onnx = path.endswith(".onnx")
-predict, _ = (runtimes.load_onnx if onnx else runtimes.load_litert)(path)
-rng = np.random.default_rng(0)
-pair = {
-    "image": rng.random((1, 28, 28, 1), "float32"),
+predict, _ = runtimes.LOADERS[path[path.rindex("."):]](path)
+predict({
+    "image": np.ones((1, 28, 28, 1), "float32"),
     "number": np.eye(10, dtype="float32")[:1],
-}
-predict(pair)
-answered = time.perf_counter()
-times = []
-for _ in range(2000):
-    before = time.perf_counter()
-    predict(pair)
-    times.append(time.perf_counter() - before)
-print(numpy_is_there - start, answered - numpy_is_there, np.median(times))
+})
 """
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--repeats", type=int, default=9, metavar="N")
-    values = parser.parse_args()
-    measured: dict[Path, list] = {path: [] for path in values.files}
-    for _ in range(values.repeats):
-        for path in measured:  # in turns
-            said = subprocess.check_output(
-                [sys.executable, "-c", PROGRAM, path]
-            )
-            measured[path].append([float(x) for x in said.split()])
-    print(f"medians of {values.repeats} processes, one thread")
-    for path, rows in measured.items():
-        numpy, ready, pair = map(statistics.median, zip(*rows))
+    tf.get_logger().setLevel("ERROR")  # New shapes are meant to be traced.
+    mnist = load_mnist("sample")
+    images = mnist.test_images
+    numbers = np.arange(len(images)) % 10
+    many = {
+        "image": images[..., np.newaxis] / np.float32(255),
+        "number": np.eye(10, dtype="float32")[numbers],
+    }
+    one = {name: array[:1] for name, array in many.items()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = load_pretrained()
+        files = {
+            "LiteRT": converting.export(model, folder, "litert").path,
+            "LiteRT, int8": converting.export(
+                model, folder, "litert", mnist.train_images
+            ).path,
+        }
+        saved = converting.export(model, folder, "saved_model").path
+        predictor = Predictor.load()
+        forms: dict[str, Callable] = {
+            "model.predict": lambda x: model.predict(x, verbose=0),
+            "model(...)": model,
+            "SavedModel": exporting.load_saved_model(saved)[0],
+            BARE: runtimes.load_onnx(ONNX_PATH)[0],
+            **{
+                kind: runtimes.load_litert(path)[0]
+                for kind, path in files.items()
+            },
+        }
+        asked = {
+            kind: {
+                "one": lambda answer=answer: answer(one),
+                "many": lambda answer=answer: answer(many),
+            }
+            for kind, answer in forms.items()
+        }
+        asked["Predictor"] = {
+            "one": lambda: predictor(images[0], 3),
+            "many": lambda: predictor(images, numbers),
+        }
+        measured = measure(asked)
+        files = {BARE: ONNX_PATH, **files}
+        photo = folder / "photo.png"
+        Image.fromarray(255 - images[0]).resize((600, 600)).save(photo)
+        commands = {
+            kind: [sys.executable, "-c", LOADING, str(path)]
+            for kind, path in files.items()
+        }
+        commands["predict PICTURE --number N"] = [
+            *(sys.executable, "-m", "keras_mnist_sum", "predict"),
+            *(str(photo), "--number", "3"),
+        ]
+        seconds = start(commands)
+        report = {
+            "command": "python -m benchmarks.serving",
+            "n": ROUNDS,
+            "answers": measured,
+            "milliseconds_of_a_process": {
+                kind: round(1000 * value) for kind, value in seconds.items()
+            },
+            "bytes": {kind: x.stat().st_size for kind, x in files.items()},
+            "environment": json.loads(environment.to_json()),
+        }
+    del report["environment"]["command"]
+    for kind, row in measured.items():
         print(
-            f"{path.name:<18}{path.stat().st_size:>10,} bytes   import numpy "
-            f"{1e3 * numpy:.0f} ms, then first answer after {1e3 * ready:.0f} "
-            f"ms   one pair {1e3 * pair:.2f} ms"
+            f"{kind:<14}{row['p50_ms']:9.3f} ms a pair (99 % within "
+            f"{row['p99_ms']:.3f}), {row['ratio']:6.1f} of {BARE}'s;"
+            f"{row['pairs_per_second']:9,} pairs/s by the thousand"
         )
+    for kind, milliseconds in report["milliseconds_of_a_process"].items():
+        print(f"{kind:<28}{milliseconds:6} ms, process and first answer")
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def measure(asked: dict[str, dict[str, Callable]]) -> dict[str, dict]:
+    """Times every form in turns: 0.5 s of single pairs, then 1,000 at once."""
+    singles: dict[str, list[float]] = {kind: [] for kind in asked}
+    medians: dict[str, list[float]] = {kind: [] for kind in asked}
+    batches: dict[str, list[float]] = {kind: [] for kind in asked}
+    for turn in range(ROUNDS + 1):
+        for kind, calls in asked.items():
+            times = []
+            end = time.perf_counter() + 0.5
+            while time.perf_counter() < end:
+                times.append(timed(calls["one"]))
+            whole = timed(calls["many"])
+            if turn:  # The first one traces.
+                singles[kind] += times
+                medians[kind].append(statistics.median(times))
+                batches[kind].append(whole)
+    return {
+        kind: {
+            "p50_ms": round(1000 * float(np.percentile(singles[kind], 50)), 3),
+            "p99_ms": round(1000 * float(np.percentile(singles[kind], 99)), 3),
+            "ratio": round(
+                statistics.median(
+                    mine / bare
+                    for mine, bare in zip(medians[kind], medians[BARE])
+                ),
+                2,
+            ),
+            "pairs_per_second": round(1000 / statistics.median(batches[kind])),
+        }
+        for kind in asked
+    }
+
+
+def start(commands: dict[str, list[str]]) -> dict[str, float]:
+    """The median seconds of whole processes, in turns."""
+    times: dict[str, list[float]] = {kind: [] for kind in commands}
+    for _ in range(ROUNDS):
+        for kind, command in commands.items():
+            run = lambda: subprocess.check_output(command)  # noqa: E731
+            times[kind].append(timed(run))
+    return {kind: statistics.median(values) for kind, values in times.items()}
+
+
+def timed(call: Callable) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

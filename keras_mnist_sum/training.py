@@ -29,6 +29,7 @@ from keras_mnist_sum.distribution import find_devices
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
+from keras_mnist_sum.models import in_float32
 from keras_mnist_sum.progress import Progress
 from keras_mnist_sum.recording import Recorder
 from keras_mnist_sum.sources import Mnist
@@ -314,7 +315,7 @@ def _finish(
 
     `results.json` comes last: with it, a run is finished.
     """
-    model = _in_float32(model, config)
+    model = in_float32(model)
     with runs.written_aside(run_dir / runs.MODEL) as aside:
         model.save(aside)
     if not (run_dir / runs.SAVED_MODEL).exists():
@@ -349,14 +350,6 @@ def _finish(
         f"\n{mnist.description}",
     )
     runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
-
-
-def _in_float32(model: keras.Model, config: Config) -> keras.Model:
-    """The same weights in a model that computes in float32, as served."""
-    config = dataclasses.replace(config, precision="float32")
-    copy = build_model(config)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _say_nothing(text: str) -> None:
