@@ -93,7 +93,7 @@ def _accuracy(model, images, labels, numbers) -> dict[str, float]:
         name: output.answers(answers[name]) == output.truth[labels, numbers]
         for name, output in task.outputs().items()
     }
-    return {name: round(100 * x.mean(), 2) for name, x in right.items()}
+    return {name: round(100 * float(x.mean()), 2) for name, x in right.items()}
 
 
 def make_photo(digit: np.ndarray, rng: np.random.Generator) -> Image.Image:

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 from PIL import ImageFilter
+from PIL import ImageOps
 
 _SIDE = 320  # pixels: the longer side of the picture that is worked on
 _CELLS = 40  # the longer side of the grid on which the page is estimated
@@ -105,10 +106,8 @@ def _steps(values: np.ndarray) -> np.ndarray:
     low = values.min()
     unit = max(np.ptp(values), 1e-9) / 255
     image = Image.fromarray(np.rint((values - low) / unit).astype("uint8"))
-    highest, lowest = (
-        np.asarray(image.filter(kind(11)), "float32")
-        for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
-    )
+    highest = np.asarray(highest_near(image, 5), "float32")
+    lowest = 255 - np.asarray(highest_near(ImageOps.invert(image), 5))
     return unit * (highest - lowest)
 
 
@@ -229,7 +228,14 @@ def box_of(mask: np.ndarray) -> tuple[slice, slice]:
 def widened(mask: np.ndarray, reach: int) -> np.ndarray:
     """The mask and what is at most `reach` away, also diagonally."""
     image = Image.fromarray(mask).convert("L")
-    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * reach + 1))) > 0
+    return np.asarray(highest_near(image, reach)) > 0
+
+
+def highest_near(image: Image.Image, reach: int) -> Image.Image:
+    """The highest value at most `reach` away from each pixel."""
+    for _ in range(reach):  # Many small filters take less than a large one.
+        image = image.filter(ImageFilter.MaxFilter(3))
+    return image
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:

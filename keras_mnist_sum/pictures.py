@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL import ImageFilter
 from PIL import ImageOps
 
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.ink import box_of
 from keras_mnist_sum.ink import find_strokes
+from keras_mnist_sum.ink import highest_near
 from keras_mnist_sum.ink import widened
 
 Picture = str | Path | Image.Image | np.ndarray
@@ -19,7 +19,7 @@ Picture = str | Path | Image.Image | np.ndarray
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _LARGEST_FILE = 2**28  # bytes
 _MOST_PIXELS = 2**26  # 8,192 x 8,192; what phones take has 50 million
-_LEAST_SIDE = 640  # pixels: of what a large JPEG is decoded to
+_LEAST_SIDE = 640  # pixels: a larger picture is made smaller first
 _BOX = 20  # pixels: the longer side of MNIST's digits
 
 
@@ -68,7 +68,9 @@ def _read(path: Path) -> Image.Image:
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise _Refused("it has several frames")
         image.draft(None, (_LEAST_SIDE, _LEAST_SIDE))
-        return ImageOps.exif_transpose(image)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
 
 
 def to_mnist(picture: Picture) -> np.ndarray:
@@ -171,7 +173,8 @@ def _decoded(image: Image.Image) -> np.ndarray:
         image = _from_array(values.clip(max=255))
     if image.has_transparency_data:
         image = _opaque(image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    surplus = max(max(image.size) // _LEAST_SIDE, 1)
+    return np.asarray(image.convert("RGB").reduce(surplus))
 
 
 def _opaque(image: Image.Image) -> Image.Image:
@@ -210,7 +213,7 @@ def _fitted(strokes: np.ndarray) -> np.ndarray:
     if lacking >= 2:
         reach = round(lacking / 2)
         image = ImageOps.expand(image, reach)
-        image = image.filter(ImageFilter.MaxFilter(2 * reach + 1))
+        image = highest_near(image, reach)
     scale = _BOX / max(image.size)
     shape = [max(1, round(side * scale)) for side in image.size]
     return np.asarray(image.resize(shape, Image.Resampling.BICUBIC))
