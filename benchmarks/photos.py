@@ -176,14 +176,18 @@ def _cloud(
 
 def _specks(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Opacity of up to 20 dots, each of at most 1 % of the page's side."""
-    rows, columns = np.indices((height, width), sparse=True)
     opacity = np.zeros((height, width))
     for _ in range(rng.integers(0, 21)):
         radius = rng.uniform(0.001, 0.005) * min(height, width) + 0.5
         row, column = rng.uniform(0, height), rng.uniform(0, width)
-        distance = np.hypot(rows - row, columns - column)
+        top, left = (int(max(x - radius - 1, 0)) for x in (row, column))
+        there = opacity[top : int(row + radius) + 2][
+            :, left : int(column + radius) + 2
+        ]
+        rows, columns = np.indices(there.shape, sparse=True)
+        distance = np.hypot(top + rows - row, left + columns - column)
         dot = rng.uniform(0.3, 1) * (radius + 0.5 - distance).clip(0, 1)
-        opacity = np.maximum(opacity, dot)
+        np.maximum(there, dot, out=there)
     return opacity
 
 
