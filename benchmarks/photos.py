@@ -1,11 +1,13 @@
 """How well digits are read in pictures that are not MNIST's.
 
     python -m benchmarks.photos [--data auto] [--count 500] [--json FILE]
+                                [--sheet FILE]
 
 Makes pictures of test digits as `make_photo` describes, draws a number for
 each, and counts the right answers of the pretrained model: on the digits as
 MNIST has them, on the pictures prepared by `to_mnist`, and on the pictures
 merely scaled to 28 x 28 grays, as they are or inverted where they are bright.
+`--sheet` draws the first eight, what the model saw of them, and its answers.
 """
 
 import argparse
@@ -14,9 +16,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
+from keras_mnist_sum import Predictor
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.pictures import to_mnist
@@ -32,6 +37,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="pictures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write the result")
+    parser.add_argument("--sheet", type=Path, help="the PNG file to draw")
     arguments = parser.parse_args()
     import_tensorflow()
     from keras_mnist_sum import environment
@@ -55,6 +61,10 @@ def main() -> None:
     accuracy["refused"] = int((~images["prepared"].any(axis=(1, 2))).sum())
     for name, value in accuracy.items():
         print(name, value)
+    if arguments.sheet:
+        rng = np.random.default_rng(arguments.seed + 1)
+        photos = [make_photo(digit, rng) for digit in digits[:8]]
+        _draw(arguments.sheet, photos, numbers[:8])
     if arguments.json:
         facts = json.loads(environment.to_json())
         del facts["command"]
@@ -68,6 +78,25 @@ def main() -> None:
             "environment": facts,
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _draw(path: Path, photos: list, numbers: np.ndarray) -> None:
+    """Photos, what the model saw of each, and its answers."""
+    answers = Predictor.load()(photos, numbers)
+    figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(2, len(photos), height_ratios=(1.4, 1))
+    for top, bottom, photo, answer in zip(*rows, photos, answers):
+        top.imshow(photo)
+        top.set_title(
+            f"{answer.digit} + {answer.number} = {answer.sum}\n"
+            f"|{answer.digit} − {answer.number}| = {answer.difference}",
+            fontsize=9,
+        )
+        bottom.imshow(answer.image, cmap="gray")
+        top.set_axis_off()
+        bottom.set_axis_off()
+    figure.savefig(path)
 
 
 def _forms(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
