@@ -157,7 +157,7 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         if others["strategy"] == "multi_worker" or os.environ.get("TF_CONFIG"):
             raise InputError(
                 "Workers share a run directory: name it by --run-dir. "
-                "Received: several workers, and no --run-dir"
+                "Received: TF_CONFIG or multi_worker, and no --run-dir"
             )
         others["run_dir"] = runs.new_run_dir(preset)
     changes = {name: v for name, v in values.items() if v is not None}

@@ -96,7 +96,7 @@ def find_cluster(slurm: bool = False) -> Cluster | None:
         cluster, task = config["cluster"], config["task"]
         chiefs = list(cluster.get("chief", []))
         addresses = chiefs + list(cluster.get("worker", []))
-        index = int(task["index"])
+        index = int(str(task["index"]))
         if task["type"] == "worker":
             index += len(chiefs)
         elif task["type"] != "chief":
@@ -106,11 +106,15 @@ def find_cluster(slurm: bool = False) -> Cluster | None:
         ):
             raise ValueError("a task that is not in the cluster")
         for address in addresses:
-            if not 0 < _split(address)[1] < 2**16:
-                raise ValueError(f"a port that is none: {address!r}")
+            host, port = _split(address)
+            if not host or not 0 < port < 2**16:
+                raise ValueError(f"an address that is none: {address!r}")
         if len(set(addresses)) < len(addresses):
             raise ValueError("two workers with one address")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError),
+        RecursionError,
+    ) as error:
         raise InputError(
             "TF_CONFIG must name the cluster's workers and this process's "
             f"task. Received: TF_CONFIG={text[:200]!r} "
@@ -127,9 +131,12 @@ def _take_slurm_for_cluster() -> None:
     import tensorflow as tf
 
     try:
+        job = int(os.environ["SLURM_JOB_ID"])
+        step = int(os.environ.get("SLURM_STEP_ID", 0))
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            # Ports of its own for each job on a machine.
-            port_base=10_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000,
+            # Other ports than those of the step or the job before, which may
+            # run on the same machine.
+            port_base=10_000 + (31 * job + step) * int(count) % 20_000,
             # Which GPUs are whose is left to Slurm (--gpus-per-task); the
             # resolver refuses to count tasks without counting GPUs.
             gpus_per_node=int(count),
@@ -149,8 +156,13 @@ def _take_slurm_for_cluster() -> None:
 
 
 def _split(address: str) -> tuple[str, int]:
+    """Of `host:port`; an IPv6 address stands in brackets."""
     host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"an IPv6 address without brackets: {address!r}")
+    return host, int(port)
 
 
 def _answers(address: str) -> bool:

@@ -22,6 +22,8 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 from keras_mnist_sum.stopping import StopRequests
 
+_CONNECTING = 120  # seconds, at most, of what takes one or two
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -50,7 +52,8 @@ class Distribution:
     def __str__(self) -> str:
         """The devices, for a person."""
         if self.replicas == 1:
-            return environment.device()
+            gpus = tf.config.list_physical_devices("GPU")
+            return "1 GPU" if gpus else environment.device()
         devices = map(
             tf.DeviceSpec.from_string, self.strategy.extended.worker_devices
         )
@@ -64,14 +67,21 @@ class Distribution:
         """What `"auto"` stands for on these devices; other names stay.
 
         bfloat16 on TPUs and on GPUs of compute capability 8.0 (Ampere) or
-        more, float16 on those of 7.0 or more, which have units for it
+        more, float16 on one of 7.0 or more, which has units for it
         (https://docs.nvidia.com/deeplearning/performance/mixed-precision-training/),
-        float32 elsewhere. The least able device decides.
+        float32 elsewhere. The least able device of all workers decides. All
+        must call this together.
+
+        Raises:
+            InputError: If several replicas are to compute in float16: Keras
+                has each decide for itself whether its gradients are finite, so
+                that some would wait for others for ever.
         """
-        if name != "auto":
-            return name
-        if isinstance(self.strategy, tf.distribute.TPUStrategy):
-            return "bfloat16"
+        if name == "float16" and self.replicas > 1:
+            raise InputError(
+                "float16 trains on one device alone; bfloat16 and float32 on "
+                f"several. Received: {self.replicas} replicas"
+            )
         capabilities = [
             tf.config.experimental.get_device_details(gpu).get(
                 "compute_capability", (0, 0)
@@ -79,9 +89,12 @@ class Distribution:
             for gpu in tf.config.list_physical_devices("GPU")
         ]
         least = min(capabilities, default=(0, 0))
-        if least >= (8, 0):
+        below_8, below_7 = self.any_worker([least < (8, 0), least < (7, 0)])
+        if name != "auto":
+            return name
+        if isinstance(self.strategy, tf.distribute.TPUStrategy) or not below_8:
             return "bfloat16"
-        return "float16" if least >= (7, 0) else "float32"
+        return "float32" if below_7 or self.replicas > 1 else "float16"
 
     def check_batch_size(self, batch_size: int) -> None:
         """Checks that a batch gives every replica the same share.
@@ -167,11 +180,9 @@ class Distribution:
         if self.workers == 1:
             return
         digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), "u1")
-        here = digest.astype("float32")
-        total = self._sum(tf.constant(np.concatenate([here, here**2])))
-        count = np.float32(self.replicas)
-        mean, mean_of_squares = np.split(total.numpy() / count, 2)
-        if np.any(mean != here) or np.any(mean_of_squares != here**2):
+        bits = np.unpackbits(digest).astype("float32")
+        total = self._sum(tf.constant(bits)).numpy()
+        if np.any(total != self.replicas * bits):
             raise InputError(
                 "All workers must have the same config, data and checkpoints. "
                 f"Received: something else in worker {self.worker} than in "
@@ -258,6 +269,8 @@ def find_devices(
                 "Received: neither in the environment"
             )
         cluster.wait_for_all(say)
+        address = cluster.addresses[cluster.worker]
+        say(f"join   {workers} workers, as number {cluster.worker}, {address}")
         return Distribution(_multi_worker_strategy(), workers, cluster.worker)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
@@ -275,9 +288,11 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
     before = {}
     if threading.current_thread() is threading.main_thread():
         # It waits in native code, where Python's handlers are not called, and
-        # takes SIGTERM for itself.
+        # takes SIGTERM for itself. All workers are there; should one be lost
+        # in this moment, the others end, too.
         before = {x: signal.getsignal(x) for x in StopRequests.SIGNALS}
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.alarm(_CONNECTING)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
@@ -287,6 +302,8 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
             f"Received: {' '.join(error.message.split())[:200]}"
         ) from error
     finally:
+        if before:
+            signal.alarm(0)
         for signum, handler in before.items():
             signal.signal(signum, handler)
 

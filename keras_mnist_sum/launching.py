@@ -1,8 +1,10 @@
 """Several workers on this machine, watched: all go on together, or again."""
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,9 +22,9 @@ from keras_mnist_sum.errors import InputError
 
 _HEARTBEAT = "KERAS_MNIST_SUM_HEARTBEAT"
 _LAUNCHER = "KERAS_MNIST_SUM_LAUNCHER"
-# Exit codes after which none tries again: done, wrong input, divergence, and
-# stopped by SIGINT and SIGTERM.
-_FINAL = (0, 2, 3, 130, 143)
+# Exit codes after which none tries again: done, wrong input, divergence,
+# stopped by SIGINT, nobody reads, and stopped by SIGTERM.
+_FINAL = (0, 2, 3, 130, 141, 143)
 _GRACE = 5.0  # seconds in which workers end by themselves
 
 
@@ -74,7 +76,7 @@ def launch(
         InputError: If the numbers are not positive, the program is missing, or
             there are more workers than GPUs.
     """
-    if workers < 1 or max_restarts < 0 or timeout <= 0:
+    if workers < 1 or max_restarts < 0 or not timeout > 0:
         raise InputError(
             "A launch needs a positive number of workers and of seconds, and "
             f"no negative one of restarts. Received: workers={workers}, "
@@ -134,13 +136,14 @@ class _Job:
         self.heartbeats: list[Path] = []
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
+        self.unread = threading.Event()
 
     def start(
         self, command: Sequence[str], shares: list[dict], folder: Path
     ) -> None:
         """Starts a worker for each of `shares`, variables of its own."""
         self.heartbeats = [folder / str(index) for index in range(len(shares))]
-        addresses = _free_addresses(len(shares))
+        addresses = free_addresses(len(shares))
         for index, heartbeat in enumerate(self.heartbeats):
             heartbeat.touch()
             config = {
@@ -171,7 +174,7 @@ class _Job:
                 (process.stderr, sys.stderr),
             ):
                 pump = threading.Thread(
-                    target=_pump, args=(source, target, index), daemon=True
+                    target=self._pump, args=(source, target, index), daemon=True
                 )
                 pump.start()
                 self.pumps.append(pump)
@@ -186,6 +189,8 @@ class _Job:
         while True:
             codes = [process.poll() for process in self.processes]
             failed = [code for code in codes if code]
+            if self.unread.is_set():
+                return 141, "nobody reads"
             if signals.received:
                 if asked is None:
                     asked = time.monotonic()
@@ -222,9 +227,19 @@ class _Job:
             time.sleep(0.1)
         index, code = next(iter((own or failed).items()))
         if code < 0:
-            name = signal.Signals(-code).name
+            names = {each.value: each.name for each in signal.Signals}
+            name = names.get(-code, f"signal {-code}")
             return 128 - code, f"worker {index} was ended by {name}"
         return code, f"worker {index} ended with exit code {code}"
+
+    def _pump(self, source: IO[str], target: TextIO, index: int) -> None:
+        with source:
+            for line in source:
+                try:
+                    target.write(f"[{index}] {line}")
+                    target.flush()
+                except OSError:
+                    self.unread.set()  # And read on: workers write on.
 
     def _send(self, signum: int) -> None:
         for process in self.processes:
@@ -250,12 +265,21 @@ def _share_gpus(workers: int) -> list[dict[str, str]]:
     if visible is None:
         query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
         try:
-            said = subprocess.run(query, capture_output=True, text=True)
-            gpus = said.stdout.split() if said.returncode == 0 else []
-        except OSError:  # no driver, no GPUs
-            gpus = []
+            said = subprocess.run(query, capture_output=True, timeout=30).stdout
+        except (
+            OSError,
+            subprocess.SubprocessError,
+        ):  # no driver, or a hung one
+            said = b""
+        gpus = [
+            line
+            for line in said.decode(errors="replace").splitlines()
+            if line.startswith("GPU-")
+        ]
     else:
-        gpus = [name for name in visible.split(",") if name not in ("", "-1")]
+        # As CUDA reads it: up to the first that is no device.
+        names = [name.strip() for name in visible.split(",")]
+        gpus = list(itertools.takewhile(_is_gpu, names))
     if not gpus:
         return [{}] * workers
     if workers > len(gpus):
@@ -270,19 +294,27 @@ def _share_gpus(workers: int) -> list[dict[str, str]]:
     ]
 
 
-def _free_addresses(count: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{x.getsockname()[1]}" for x in sockets]
-    for each in sockets:
-        each.close()
+def _is_gpu(name: str) -> bool:
+    return name.isdigit() or name.startswith(("GPU-", "MIG-"))
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of this machine that nobody listens at.
+
+    Below the ports that a system gives to whoever asks for any.
+    """
+    ports = random.sample(range(10_000, 32_768), 22_768)
+    addresses: list[str] = []
+    while len(addresses) < count:
+        if not ports:
+            raise InputError(
+                f"There are not as many free ports. Received: workers={count}"
+            )
+        with contextlib.suppress(OSError), socket.socket() as server:
+            server.bind(("127.0.0.1", ports[-1]))
+            addresses.append(f"127.0.0.1:{ports[-1]}")
+        ports.pop()
     return addresses
-
-
-def _pump(source: IO[str], target: TextIO, index: int) -> None:
-    with source:
-        for line in source:
-            target.write(f"[{index}] {line}")
-            target.flush()
 
 
 def _say(text: str) -> None:

@@ -85,6 +85,8 @@ def train(
         )
     runs.check_usable(run_dir)
     results = run_dir / runs.RESULTS
+    path = run_dir / runs.CONFIG
+    begun = Config.from_json(runs.read_text(path)) if path.is_file() else None
     say = print if verbose else _say_nothing
     with StopRequests() as requests, contextlib.ExitStack() as stack:
         devices = (
@@ -103,7 +105,9 @@ def train(
             config,
             data=mnist.source,
             data_dir=mnist.data_dir,
-            precision=devices.precision(config.precision),
+            precision=devices.precision(config.precision)
+            if begun is None or config.precision != "auto"
+            else begun.precision,
         )
         examples = mnist.hold_out(config.validation_fraction)
         count = len(examples[0])

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from keras_mnist_sum.quiet import import_tensorflow
 import_tensorflow()
 
 from keras_mnist_sum import cli  # noqa: E402
+from keras_mnist_sum import launching  # noqa: E402
 from keras_mnist_sum import runs  # noqa: E402
 from keras_mnist_sum import training  # noqa: E402
 from keras_mnist_sum.recording import Recorder  # noqa: E402
@@ -45,10 +45,7 @@ def start(config, run_dir, *trouble, **named):
 def start_workers(config, run_dir, count, troubles=(), present=None, **named):
     """Starts processes that train together, or those of them that are
     `present`; `troubles` are by worker."""
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    cluster = [f"127.0.0.1:{x.getsockname()[1]}" for x in servers]
-    for server in servers:
-        server.close()
+    cluster = launching.free_addresses(count)
     processes = []
     for index in range(present or count):
         task = {"type": "worker", "index": index}

@@ -14,6 +14,7 @@ from keras_mnist_sum.cluster import find_cluster
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.launching import free_addresses
 from tests import interrupted
 
 
@@ -28,11 +29,21 @@ def job_step(monkeypatch):
 
 
 def test_tasks_of_slurm_are_workers(job_step):
-    assert find_cluster(slurm=True).worker == 1
+    cluster = find_cluster(slurm=True)
+    assert cluster.worker == 1
+    assert cluster.addresses == ("n1:10651", "n1:10652", "n2:10651")
     assert json.loads(os.environ["TF_CONFIG"]) == {
-        "cluster": {"worker": ["n1:10007", "n1:10008", "n2:10007"]},
+        "cluster": {"worker": list(cluster.addresses)},
         "task": {"type": "worker", "index": 1},
     }
+
+
+@pytest.mark.parametrize("name, value", [("JOB_ID", 20008), ("STEP_ID", 1)])
+def test_next_job_or_step_has_other_ports(job_step, monkeypatch, name, value):
+    first = find_cluster(slurm=True).addresses
+    monkeypatch.setenv("TF_CONFIG", "")
+    monkeypatch.setenv(f"SLURM_{name}", str(value))
+    assert not set(find_cluster(slurm=True).addresses) & set(first)
 
 
 def test_broken_job_step_is_refused(job_step, monkeypatch):
@@ -73,6 +84,18 @@ CLUSTER = {"worker": ["a:1", "b:1"]}
             "task": {"type": "worker", "index": 0},
         },
         {"cluster": 3, "task": {"type": "worker", "index": 0}},
+        '{"cluster": {"worker": ["a:1"]}, "task": '
+        '{"type": "worker", "index": Infinity}}',
+        {"cluster": CLUSTER, "task": {"type": "worker", "index": 0.9}},
+        {
+            "cluster": {"worker": [":1", "b:1"]},
+            "task": {"type": "worker", "index": 0},
+        },
+        {
+            "cluster": {"worker": ["::1:1", "b:1"]},
+            "task": {"type": "worker", "index": 0},
+        },
+        "[" * 100_000,
     ],
 )
 def test_malformed_cluster_is_refused(monkeypatch, config):
@@ -101,14 +124,6 @@ def test_cluster_says_which_worker_this_is(
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
     cluster = find_cluster()
     assert (len(cluster.addresses), cluster.worker) == expected
-
-
-def free_addresses(count):
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{x.getsockname()[1]}" for x in servers]
-    for server in servers:
-        server.close()
-    return tuple(addresses)
 
 
 def test_all_wait_until_the_last_one_has_come(monkeypatch):

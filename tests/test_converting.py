@@ -217,6 +217,7 @@ def run(*command, **env):
     )
 
 
+@pytest.mark.slow
 def test_export_says_what_it_wrote_and_it_can_be_evaluated(npz, tmp_path):
     model, target = build_model(Config(**TINY)), tmp_path / "a.keras"
     model.save(target)

@@ -38,10 +38,9 @@ def config(npz):
     )
 
 
-def in_float64(config):
-    """The model of `config`, computing in float64 from end to end."""
-    model = build_model(config)
-    text = json.dumps(model.get_config()).replace("float32", "float64")
+def recast(model, before, after):
+    """The same model, from end to end in another type."""
+    text = json.dumps(model.get_config()).replace(before, after)
     copy = keras.Model.from_config(json.loads(text))
     copy.set_weights(model.get_weights())
     return copy
@@ -74,7 +73,12 @@ class KeepWeights:
             forbid_writing(f"{self.run_dir}/")
         if self.float64:
             keras.config.set_floatx("float64")
-            training.build_model = in_float64
+            training.build_model = lambda config: recast(
+                build_model(config), "float32", "float64"
+            )
+            training.in_float32 = lambda model: recast(
+                model, "float64", "float32"
+            )
         fit = training._fit
 
         def fit_and_keep(model, examples, config, run_dir, devices, *others):
@@ -302,7 +306,9 @@ def pretend(monkeypatch):
         monkeypatch.setattr(
             tf.distribute,
             "MirroredStrategy",
-            lambda devices: SimpleNamespace(devices=devices),
+            lambda devices: SimpleNamespace(
+                devices=devices, num_replicas_in_sync=len(devices)
+            ),
         )
         return find_devices("auto")
 
@@ -314,7 +320,7 @@ def pretend(monkeypatch):
     [
         ([(9, 0)], "bfloat16"),
         ([(8, 0), (8, 6)], "bfloat16"),
-        ([(8, 0), (7, 5)], "float16"),
+        ([(8, 0), (7, 5)], "float32"),  # float16 is for one device alone
         ([(7, 0)], "float16"),
         ([(6, 1)], "float32"),
     ],
@@ -327,6 +333,21 @@ def test_all_gpus_train_at_the_precision_that_the_least_is_made_for(
     assert devices.strategy.devices == [f"/GPU:{i}" for i in range(count)]
     assert devices.precision("auto") == precision
     assert devices.precision("float32") == "float32"
+
+
+def test_float16_on_several_devices_is_refused(pretend):
+    with pytest.raises(InputError, match="one device.*Received: 2 replicas"):
+        pretend((7, 0), (7, 0)).precision("float16")
+
+
+def test_run_goes_on_in_the_precision_that_auto_began_with(config, tmp_path):
+    """Whatever the devices are now."""
+    begun = dataclasses.replace(config, steps=3, precision="bfloat16")
+    asked = dataclasses.replace(begun, precision="auto")
+    training.train(begun, tmp_path, strategy="single", verbose=0)
+    (tmp_path / runs.RESULTS).unlink()
+    training.train(asked, tmp_path, strategy="single", verbose=0)
+    assert (tmp_path / runs.RESULTS).is_file()
 
 
 def test_without_a_gpu_auto_is_float32():

@@ -1,6 +1,6 @@
 """Files that are damaged, random or made to do harm are refused in a line.
 
-Each reader gets 2,000 inputs or more, most of them a whole file with some
+Each reader gets 200 inputs, 2,000 in CI, most of them a whole file with some
 changes, and where a checksum would end the matter at once, the checksum of the
 changed file. No input may crash, hang, or ask for much memory.
 """
@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import time
 import zipfile
 from pathlib import Path
@@ -39,10 +40,10 @@ LARGEST = 2**20
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-def inputs(count):
-    """`count` draws, the same in every run."""
+def inputs():
+    """Draws, the same in every run: 200 or, in CI, 2,000."""
     return settings(
-        max_examples=count,
+        max_examples=int(os.environ.get("INPUTS", 200)),
         derandomize=True,
         database=None,
         deadline=None,
@@ -143,7 +144,7 @@ def read(reader, *arguments):
 IDX = idx(np.arange(2 * 28 * 28, dtype="uint8").reshape(2, 28, 28))
 
 
-@inputs(2000)
+@inputs()
 @given(content=files(IDX))
 def test_any_idx_file_is_read_or_refused(content, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "idx"
@@ -151,7 +152,7 @@ def test_any_idx_file_is_read_or_refused(content, tmp_path_factory):
     read(arrayfiles.read_idx, path, 3, LARGEST)
 
 
-@inputs(2000)
+@inputs()
 @given(content=files(gzip.compress(IDX)))
 def test_any_compressed_idx_file_is_read_or_refused(content, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "idx.gz"
@@ -177,13 +178,13 @@ def npy(array):
 NPY = npy(np.arange(60, dtype="uint8").reshape(3, 4, 5))
 
 
-@inputs(2000)
+@inputs()
 @given(content=files(archive({"x.npy": NPY}, zipfile.ZIP_DEFLATED)))
 def test_any_npz_is_read_or_refused(content):
     read(arrayfiles.read_npz, io.BytesIO(content), ["x"], LARGEST)
 
 
-@inputs(2000)
+@inputs()
 @given(content=files(NPY))
 def test_any_array_in_an_npz_is_read_or_refused(content):
     content = archive({"x.npy": content})
@@ -225,7 +226,7 @@ CHECKPOINT = {
 }
 
 
-@inputs(2000)
+@inputs()
 @given(name=st.sampled_from(list(CHECKPOINT)), data=st.data())
 def test_any_checkpoint_is_read_or_refused(name, data, tmp_path_factory):
     """The checksum keeps out what is damaged; here it fits."""
@@ -249,7 +250,7 @@ JSON_READERS = {
 
 
 @pytest.mark.parametrize("reader", JSON_READERS, ids=["config", "environment"])
-@inputs(2000)
+@inputs()
 @given(data=st.data())
 def test_any_text_of_a_run_is_read_or_refused(reader, data):
     whole = changed(JSON_READERS[reader]).map(json.dumps)

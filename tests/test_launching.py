@@ -253,6 +253,8 @@ SEEN = "print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
         (None, ["GPU-a,GPU-b", "GPU-c,GPU-d"]),
         ("3,5", ["3", "5"]),
         ("-1", ["-1", "-1"]),
+        ("NoDevFiles", ["NoDevFiles"] * 2),
+        ("0, 1,-1,2", ["0", "1"]),
     ],
 )
 def test_workers_share_the_gpus(launch, nvidia_smi, monkeypatch, visible, seen):
@@ -261,6 +263,27 @@ def test_workers_share_the_gpus(launch, nvidia_smi, monkeypatch, visible, seen):
     code, out, _ = launch(SEEN)
     assert code == 0
     assert sorted(out.split()[1::2]) == seen
+
+
+def test_driver_without_devices_means_no_gpus(launch, nvidia_smi, tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices found\n")
+    assert launch(SEEN)[1].split()[1::2] == ["None", "None"]
+
+
+def test_launch_ends_when_nobody_reads(tmp_path):
+    program = tmp_path / "worker.py"
+    program.write_text("while True: print('line' * 1000, flush=True)")
+    launch = [sys.executable, "-m", "keras_mnist_sum", "launch"]
+    with subprocess.Popen(
+        [*launch, "--workers", "2", "--", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""
 
 
 def test_worker_without_a_gpu_of_its_own_is_refused(launch, monkeypatch):

@@ -280,7 +280,7 @@ WHOLE = {
 }
 
 
-@inputs(2000)
+@inputs()
 @given(kind=st.sampled_from(list(WHOLE)), data=st.data())
 def test_any_file_is_read_or_refused(kind, data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "picture"

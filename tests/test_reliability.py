@@ -84,6 +84,7 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
     assert outcome(run_dir) == expected
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_two_processes(config, tmp_path):
     """And another seed others."""
     runs_of = {}
@@ -224,6 +225,7 @@ def test_new_run_names_an_unfinished_one_with_an_equal_config(
     assert train.unfinished(Config(steps=3, data="elsewhere")) is None
 
 
+@pytest.mark.slow
 def test_second_ctrl_c_exits_at_once(config, tmp_path):
     code = interrupted.run(
         config,
@@ -338,6 +340,7 @@ def disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_run_goes_on_when_the_disk_has_room_again(config, tmp_path, disk):
     """First it is full, then read-only."""
     run_dir = tmp_path / "disk"

@@ -164,6 +164,7 @@ def test_warm_up_asks_each_signature_something_that_it_answers(
     assert sorted(asked) == sorted(signatures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("served", HEADS[:1], ids=["table"], indirect=True)
 def test_tensorflows_own_tool_shows_and_runs_it(served, pairs, tmp_path):
     images, numbers = pairs
