@@ -1,0 +1,124 @@
+"""A process of `benchmarks.scaling`: trains, and times parts of a step."""
+
+import dataclasses
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mnist_sum import environment
+from keras_mnist_sum import pipeline
+from keras_mnist_sum import presets
+from keras_mnist_sum.compiling import compile_model
+from keras_mnist_sum.distribution import find_devices
+from keras_mnist_sum.models import build_model
+from keras_mnist_sum.recording import Recorder
+from keras_mnist_sum.sources import load_mnist
+from keras_mnist_sum.stopping import StopRequests
+
+
+class Worker:
+    """The default preset on some devices, ready to train."""
+
+    def __init__(
+        self, strategy: str, batch_size: int, steps: int, folder: Path
+    ) -> None:
+        folder.mkdir()
+        self.folder, self.steps = folder, steps
+        config = presets.get(presets.DEFAULT).config
+        self.config = dataclasses.replace(config, batch_size=batch_size)
+        self.devices = find_devices(strategy)
+        images, labels, *_ = load_mnist("sample").hold_out(0.0)
+        data = pipeline.training_dataset(
+            images, labels, self.config, part=self.devices.part(batch_size)
+        )
+        with self.devices.strategy.scope():
+            self.model = self.devices.adapt(build_model(self.config))
+            compile_model(self.model, self.config)
+        self.shares = self.devices.split(data, batch_size)
+        self.batch = next(iter(self.shares))
+        run, model = self.devices.strategy.run, self.model
+        self.step = tf.function(lambda x: run(model.train_step, (x,))["loss"])
+
+    def do(self, what: str) -> Any:
+        """Does what `benchmarks.scaling` asks for.
+
+        Returns:
+            Seconds a step, a number of operations, or facts.
+        """
+        name, _, size = what.partition(" ")
+        if name == "environment":
+            facts = json.loads(environment.to_json(self.devices.replicas))
+            del facts["command"]
+            return facts
+        if name == "collectives":
+            return self._count_collectives()
+        if name == "megabytes":
+            weights = self.model.trainable_variables
+            return str(4e-6 * sum(int(np.prod(x.shape)) for x in weights))
+        if name == "fit":
+            return self._fit()
+        if name == "step":  # With a batch that is there already.
+            return self._time(lambda: self.step(self.batch))
+        if name == "input":
+            batches = iter(self.shares)
+            return self._time(lambda: next(batches))
+        if name == "vote":
+            return self._time(lambda: self.devices.any_worker([False] * 3))
+        variables = self.model.trainable_variables
+        shapes = [x.shape for x in variables] if not size else [(int(size),)]
+        return self._time(self._sum(shapes))
+
+    def _fit(self) -> float:
+        """As `training.train` does it."""
+        moments: list[float] = []
+
+        class Clock(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                moments.append(time.perf_counter())
+
+        recorder = Recorder(
+            *(self.folder, 10**9, 10**9, StopRequests(), self.devices),
+            every=10**9,
+        )
+        self.model.fit(
+            self.shares,
+            steps_per_epoch=self.steps,
+            shuffle=False,
+            callbacks=[recorder, Clock()],
+            verbose=0,
+        )
+        return (moments[-1] - moments[0]) / (self.steps - 1)
+
+    def _time(self, work: Callable[[], Any]) -> float:
+        work()  # Traces.
+        start = time.perf_counter()
+        for _ in range(self.steps):
+            work()
+        return (time.perf_counter() - start) / self.steps
+
+    def _sum(self, shapes: list) -> Callable[[], Any]:
+        """Adds tensors of these shapes over all replicas."""
+
+        def everywhere() -> Any:
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [tf.zeros(x) for x in shapes]
+            )
+
+        run = tf.function(lambda: self.devices.strategy.run(everywhere))
+        return lambda: tf.nest.flatten(run())[0]
+
+    def _count_collectives(self) -> int:
+        graph = self.step.get_concrete_function(self.batch).graph
+        functions = graph.as_graph_def().library.function
+        nodes = itertools.chain(
+            graph.as_graph_def().node, *(x.node_def for x in functions)
+        )
+        return sum(node.op.startswith("CollectiveReduce") for node in nodes)
