@@ -111,9 +111,10 @@ def to_mnist(picture: Picture) -> np.ndarray:
         return colours[..., 0].copy()
     strokes = find_strokes(colours)
     if not strokes.any():
+        where = f"{str(picture)!r}, " if isinstance(picture, str | Path) else ""
         raise InputError(
             "Nothing is drawn here that could be a digit. "
-            f"Received: {image.width} x {image.height} pixels"
+            f"Received: {where}{image.width} x {image.height} pixels"
         )
     return _centred(_fitted(strokes))
 

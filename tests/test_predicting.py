@@ -60,15 +60,18 @@ def test_one_bad_picture_keeps_no_other_from_its_answer(
     capsys, folder, tmp_path
 ):
     (tmp_path / "empty.png").touch()
-    pictures = [tmp_path / "empty.png", folder, tmp_path / "missing.png"]
+    Image.new("L", (99, 99), 255).save(tmp_path / "blank.png")
+    names = ("empty.png", "blank.png", "missing.png")
+    bad = [tmp_path / name for name in names]
+    pictures = [*bad[:2], folder, bad[2]]
     code, lines, errors = run(capsys, *pictures, "--number", 4)
     assert code == 2 and len(lines) == 3
-    assert [error[:7] for error in errors] == ["error: "] * 2
-    assert "empty.png" in errors[0] and "missing.png" in errors[1]
+    for name, error in zip(names, errors, strict=True):
+        assert error.startswith("error: ") and name in error
     code, lines, errors = run(capsys, *pictures, "--number", 4, "--json")
     assert code == 2 and errors == []
     assert ["error" in json.loads(line) for line in lines] == [
-        *(True, False, False, False, True)
+        *(True, True, False, False, False, True)
     ]
 
 
