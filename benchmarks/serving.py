@@ -41,11 +41,12 @@ BARE = "ONNX Runtime"  # What ratios are to.
 
 LOADING = """
 import sys
+from pathlib import Path
 import numpy as np
 from keras_mnist_sum import runtimes
 
-path = sys.argv[1]
-predict, _ = runtimes.LOADERS[path[path.rindex("."):]](path)
+path = Path(sys.argv[1])
+predict, _ = runtimes.loader(path)(path)
 predict({
     "image": np.ones((1, 28, 28, 1), "float32"),
     "number": np.eye(10, dtype="float32")[:1],

@@ -1,6 +1,7 @@
 """What all commands share: how they parse, how they fail."""
 
 import argparse
+import contextlib
 import errno
 import io
 import os
@@ -57,10 +58,10 @@ def run(command: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        print(
-            f"error: {error.strerror}. Received: {error.filename!r}",
-            file=sys.stderr,
-        )
+        # A stream has no name; standard error may have failed, too.
+        what = repr(error.filename) if error.filename else "standard output"
+        with contextlib.suppress(OSError):
+            print(f"error: {error.strerror}. Received: {what}", file=sys.stderr)
         return 2
     except DivergedError as error:
         print(f"error: {error}", file=sys.stderr)

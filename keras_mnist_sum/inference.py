@@ -1,5 +1,6 @@
 """`Predictor`: any picture and an integer -> digit, sum and difference."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
@@ -87,8 +88,9 @@ class Predictor:
             predict, differences = load_pretrained_onnx()
             return cls(predict, *differences)
         path = Path(target)
-        if path.is_file() and path.suffix in runtimes.LOADERS:
-            predict, differences = runtimes.LOADERS[path.suffix](path)
+        load = runtimes.loader(path)
+        if load:
+            predict, differences = load(path)
             if len(differences) == 1:
                 return cls(predict, *differences)
         from keras_mnist_sum.quiet import import_tensorflow
@@ -120,36 +122,43 @@ class Predictor:
             An `Answer`, or a list of them in the same order.
 
         Raises:
-            InputError: If a picture or a number is none, or they are not
-                equally many. Nothing is answered then.
+            InputError: If a picture or a number is none, they are not equally
+                many, or the model gives what is no finite number. Nothing is
+                answered then.
         """
-        if isinstance(numbers, (str, bytes)) or not isinstance(
-            numbers, Iterable
-        ):
-            return self._answer([images], [numbers])[0]
-        if isinstance(images, (str, bytes)) or not isinstance(images, Iterable):
-            images = [images]
-        images, numbers = list(images), list(numbers)
-        if len(images) != len(numbers):
+        if isinstance(numbers, np.ndarray) and numbers.ndim == 0:
+            numbers = numbers.item()
+        one = not _are_many(numbers, 1)
+        numbers = [numbers] if one else list(numbers)
+        # An array of three axes may be one picture in colour.
+        many = _are_many(images, 4 if one else 3)
+        images = list(images) if many else [images]
+        if (one and many) or len(images) != len(numbers):
             raise InputError(
-                "There must be as many images as numbers. Received: "
-                f"{len(images)} images and {len(numbers)} numbers"
+                "There must be as many images as numbers, or one of each. "
+                f"Received: {len(images)} images and {len(numbers)} numbers"
             )
+        number = np.array(_each(check_number, numbers))
+        seen = _each(to_mnist, images)
         answers: list[Answer] = []
-        for start in range(0, len(images), _BATCH):
+        for start in range(0, len(seen), _BATCH):
             part = slice(start, start + _BATCH)
-            answers += self._answer(images[part], numbers[part])
-        return answers
+            answers += self._answer(np.stack(seen[part]), number[part])
+        return answers[0] if one else answers
 
-    def _answer(self, images: list, numbers: list) -> list[Answer]:
-        number = np.array([check_number(number) for number in numbers])
-        seen = np.stack([to_mnist(image) for image in images])
+    def _answer(self, seen: np.ndarray, number: np.ndarray) -> list[Answer]:
         predictions = self._predict(
             {
                 "image": seen[..., np.newaxis] / np.float32(255),
                 "number": _ONE_HOT[number],
             }
         )
+        for name, prediction in predictions.items():
+            if not np.isfinite(prediction).all():
+                raise InputError(
+                    "A model must give finite values. "
+                    f"Received: {prediction.ravel()[:3]}... as {name}"
+                )
         values = {
             name: output.answers(predictions[name])
             for name, output in self._outputs.items()
@@ -174,6 +183,26 @@ class Predictor:
             )
             for i in range(len(number))
         ]
+
+
+def _are_many(x: object, axes: int) -> bool:
+    """Whether `x` is a collection; an array is one from `axes` axes on."""
+    if isinstance(x, np.ndarray):
+        return x.ndim >= axes
+    return isinstance(x, Iterable) and not isinstance(x, (str, bytes))
+
+
+def _each(prepare: Callable, items: list) -> list:
+    """`prepare` of each item; an error says of which, if there are several."""
+    prepared = []
+    for index, item in enumerate(items):
+        try:
+            prepared.append(prepare(item))
+        except InputError as error:
+            if len(items) == 1:
+                raise
+            raise InputError(f"{error}, at index {index}") from error
+    return prepared
 
 
 def check_number(number: object) -> int:

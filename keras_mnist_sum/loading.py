@@ -94,7 +94,7 @@ def _read(path: Path) -> tuple[dict, bytes]:
 
     Reading them to the end compares their checksums.
     """
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+    if path.suffix.lower() != ".keras" or not zipfile.is_zipfile(path):
         raise _Refused("it is no .keras archive")
     if path.stat().st_size > _LARGEST_FILE:
         raise _Refused("it is too large")

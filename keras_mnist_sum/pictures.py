@@ -31,23 +31,22 @@ def read_picture(path: str | Path) -> Image.Image:
             most 67 million pixels.
 
     Returns:
-        The picture, upright as its EXIF data says. A large JPEG comes at a
-        half, a quarter or an eighth of its size, which reads faster.
+        The picture. A large JPEG comes at a half, a quarter or an eighth of its
+        size, which reads faster.
 
     Raises:
         InputError: If it is missing, damaged, too large, another kind of file
             or several pictures.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"No such picture. Received: {str(path)!r}")
     try:
         with warnings.catch_warnings(action="ignore"):
             return _read(path)
     except Exception as error:
         # A damaged picture surfaces as any of a dozen exceptions.
         known = isinstance(error, (_Refused, Image.DecompressionBombError))
-        why = str(error) if known else type(error).__name__
+        why = str(error) if known else getattr(error, "strerror", None)
+        why = why or type(error).__name__
         raise InputError(
             "A picture must be one whole image in a file of type "
             f"{', '.join(_FORMATS)}. Received: {str(path)!r} ({why})"
@@ -59,6 +58,10 @@ class _Refused(Exception):
 
 
 def _read(path: Path) -> Image.Image:
+    if path.is_dir():
+        raise _Refused("a folder, without any such file")
+    if not path.is_file():
+        raise _Refused("no such file")
     if path.stat().st_size > _LARGEST_FILE:
         raise _Refused("it is too large")
     with Image.open(path, formats=_FORMATS) as image:
@@ -69,7 +72,6 @@ def _read(path: Path) -> Image.Image:
             raise _Refused("it has several frames")
         image.draft(None, (_LEAST_SIDE, _LEAST_SIDE))
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
         return image
 
 
@@ -96,25 +98,32 @@ def to_mnist(picture: Picture) -> np.ndarray:
         InputError: If it is no such picture, or nothing is drawn on it.
     """
     if isinstance(picture, (str, Path)):
-        image = read_picture(picture)
-    elif isinstance(picture, np.ndarray):
-        image = _from_array(picture)
-    elif isinstance(picture, Image.Image):
-        image = picture
-    else:
-        raise InputError(
-            "A picture must be a path, a PIL image or a NumPy array. "
-            f"Received: {type(picture).__name__}"
-        )
+        try:
+            return _prepared(read_picture(picture))
+        except InputError as error:
+            name = repr(str(picture))
+            if name in str(error):
+                raise
+            raise InputError(f"{error}, {name}") from error
+    if isinstance(picture, np.ndarray):
+        return _prepared(_from_array(picture))
+    if isinstance(picture, Image.Image):
+        return _prepared(picture)
+    raise InputError(
+        "A picture must be a path, a PIL image or a NumPy array. "
+        f"Received: {type(picture).__name__}"
+    )
+
+
+def _prepared(image: Image.Image) -> np.ndarray:
     colours = _colours(image)
     if _is_mnist(colours):
         return colours[..., 0].copy()
     strokes = find_strokes(colours)
     if not strokes.any():
-        where = f"{str(picture)!r}, " if isinstance(picture, str | Path) else ""
         raise InputError(
             "Nothing is drawn here that could be a digit. "
-            f"Received: {where}{image.width} x {image.height} pixels"
+            f"Received: {image.width} x {image.height} pixels"
         )
     return _centred(_fitted(strokes))
 
@@ -167,10 +176,16 @@ def _colours(image: Image.Image) -> np.ndarray:
 
 
 def _decoded(image: Image.Image) -> np.ndarray:
+    image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":  # 16 bits or more, of which few may be used
         values = np.asarray(image, "float64")
-        with np.errstate(invalid="ignore"):
-            values = values * (255 / max(values.max(), 1e-9))
+        low, high = values.min(), values.max()
+        if not 0 <= low <= high < np.inf:  # NaN is neither.
+            raise InputError(
+                "A picture's values must be finite, and not negative. "
+                f"Received: {low} to {high}"
+            )
+        values = values * (255 / max(high, 1e-9))
         image = _from_array(values.clip(max=255))
     if image.has_transparency_data:
         image = _opaque(image.convert("RGBA"))

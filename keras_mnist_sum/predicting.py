@@ -1,10 +1,12 @@
 """The command `predict`: pictures in, a line each out."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_mnist_sum import runs
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference import Answer
 from keras_mnist_sum.inference import Predictor
@@ -22,8 +24,8 @@ def predict(
 ) -> int:
     """Prints a line for each picture.
 
-    For one that cannot be answered, the line says why, on standard error; the
-    others are answered.
+    For one that cannot be answered, or its answer not drawn, a line says why,
+    on standard error; the others are answered.
 
     Args:
         paths: Pictures, and folders, of which every picture is taken.
@@ -34,62 +36,75 @@ def predict(
             saw, and its three distributions.
 
     Returns:
-        0, or 2 if a picture could not be answered.
+        0, or 2 if one of them failed.
 
     Raises:
-        InputError: If the number, the model or a folder cannot be used.
+        InputError: If the number or the model is none, or `show` cannot be
+            written to.
     """
-    pictures = [picture for path in paths for picture in _pictures(path)]
     check_number(number)
     predictor = Predictor.load(target)
+    if show:
+        runs.make_folder(show)
     drawn: list[Path] = []
-    code = 0
-    for picture in pictures:
-        try:
-            answer = predictor(picture, number)
-        except InputError as error:
-            code = 2
-            if as_json:
-                print(
-                    json.dumps({"picture": str(picture), "error": str(error)})
-                )
-            else:
-                print(f"error: {error}", file=sys.stderr)
-            continue
-        if as_json:
-            print(json.dumps({"picture": str(picture), **_facts(answer)}))
-        else:
-            print(f"{picture}  {_sentence(answer, predictor.difference)}")
-        if show:
-            # Slow to import, and of use here alone.
-            from keras_mnist_sum.answerplot import save_answer
+    failed = 0
+    for path in paths:
+        for picture in _pictures(path):
+            try:
+                answer = predictor(picture, number)
+                if as_json:
+                    _print_json(picture, _facts(answer))
+                else:
+                    sentence = _sentence(answer, predictor.difference)
+                    print(f"{_printable(picture)}  {sentence}")
+                if show:
+                    # Slow to import, and of use here alone.
+                    from keras_mnist_sum.answerplot import save_answer
 
-            drawn.append(_free(show / f"{picture.stem}.png", drawn))
-            save_answer(drawn[-1], answer, predictor.difference)
+                    file = _free(show, picture, drawn)
+                    save_answer(file, answer, predictor.difference)
+                    drawn.append(file)
+            except InputError as error:
+                failed += 1
+                if as_json:
+                    _print_json(picture, {"error": str(error)})
+                else:
+                    print(f"error: {error}", file=sys.stderr)
     if drawn:
         print(f"drawn  {len(drawn)} in {show}", file=sys.stderr)
-    return code
+    return 2 if failed else 0
 
 
 def _pictures(path: Path) -> list[Path]:
-    if not path.is_dir():
+    """The pictures in a folder, or what else is there, to be tried as one."""
+    try:
+        inside = path.iterdir() if path.is_dir() else [path]
+        return sorted(
+            x for x in inside if x == path or x.suffix.lower() in _SUFFIXES
+        ) or [path]
+    except OSError:
         return [path]
-    inside = [x for x in path.iterdir() if x.suffix.lower() in _SUFFIXES]
-    if not inside:
-        raise InputError(
-            f"A folder must hold pictures. Received: {str(path)!r}, without "
-            f"a file that ends in {', '.join(_SUFFIXES)}"
-        )
-    return sorted(inside)
 
 
-def _free(path: Path, taken: list[Path]) -> Path:
-    """`path`, or the first numbered one like it that is not taken."""
-    free, count = path, 1
+def _free(folder: Path, picture: Path, taken: list[Path]) -> Path:
+    """A PNG file called as the picture, numbered if that is taken."""
+    # A file's name has at most 255 bytes, and some are for the writing.
+    stem = os.fsencode(picture.stem)[:200].decode(errors="ignore")
+    free, count = folder / f"{stem}.png", 1
     while free in taken:
         count += 1
-        free = path.with_stem(f"{path.stem}-{count}")
+        free = folder / f"{stem}-{count}.png"
     return free
+
+
+def _print_json(picture: Path, facts: dict) -> None:
+    line = {"picture": str(picture), **facts}
+    print(json.dumps(line, allow_nan=False))
+
+
+def _printable(path: Path) -> str:
+    """A path in one line, whatever it is called."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _facts(answer: Answer) -> dict:

@@ -74,6 +74,23 @@ def check_file(path: Path) -> None:
         )
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder to write files to, if it is not there.
+
+    Raises:
+        InputError: If the system refuses, or files cannot be written there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(
+            "This must be a folder that can be written to. "
+            f"Received: {str(path)!r}"
+        )
+
+
 def _may_be_created(folder: Path) -> bool:
     ancestor = folder.absolute()
     while not ancestor.exists():
@@ -145,10 +162,10 @@ def _flush(path: Path) -> None:
 
 def _remove(path: Path) -> None:
     """Removes what is there, if anything is, as far as the system lets us."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()
 
 

@@ -103,7 +103,14 @@ def load_litert(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
 
 
 # By what a file's name ends in.
-LOADERS = {".onnx": load_onnx, ".tflite": load_litert}
+_LOADERS = {".onnx": load_onnx, ".tflite": load_litert}
+
+
+def loader(path: Path) -> Callable | None:
+    """What loads the file at `path`, if it is one of these by its name."""
+    return _LOADERS.get(path.suffix.lower()) if path.is_file() else None
+
+
 _ONNX_TYPES = {"tensor(float)": "float32"}
 
 

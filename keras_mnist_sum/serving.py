@@ -19,8 +19,8 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
 
     `serving_default` is the model: `image`, float32 `(batch, 28, 28, 1)`, and
     `number`, float32 `(batch, 10)`, to the probabilities (or values, of a
-    regression) `digit`, `sum` and `difference`. An image with a pixel that is
-    not finite is refused.
+    regression) `digit`, `sum` and `difference`. Refused are a pixel that is not
+    finite and a `number` that is no distribution over 0-9: one-hot is.
 
     `serve_raw` is for a client that knows nothing of tensors: `image`, uint8
     `(batch, 28, 28)`, and `number`, int64 `(batch,)`, to the integers `digit`,
@@ -28,7 +28,8 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
     float32 `(batch,)` (a regression's values have none). Another shape and a
     number outside 0-9 are refused.
 
-    What is refused is TensorFlow's `InvalidArgumentError`, which says why.
+    Both refuse an empty batch, and images and numbers that are not equally
+    many. A refusal is TensorFlow's `InvalidArgumentError`, which says why.
     """
     specs = {
         name: tf.TensorSpec((None, *shape), tf.float32, name)
@@ -39,22 +40,28 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
     @tf.function
     def serving_default(image: tf.Tensor, number: tf.Tensor) -> dict:
         why = "`image` must hold finite pixels. Received"
-        image = tf.debugging.check_numerics(image, why)
+        off = tf.abs(tf.reduce_sum(number, axis=1) - 1)
+        checks = [
+            *_check_batch(image, number),
+            _require(
+                tf.reduce_all(number >= 0) & tf.reduce_all(off < 1e-3),
+                "`number` must be one-hot, or hold probabilities.",
+                number,
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            image = tf.debugging.check_numerics(image, why)
         return model({"image": image, "number": number})
 
     @tf.function
     def serve_raw(image: tf.Tensor, number: tf.Tensor) -> dict:
         shape = tf.shape(image)
         checks = [
+            *_check_batch(image, number),
             _require(
-                (shape[0] > 0) & tf.reduce_all(shape[1:] == SIDE),
+                tf.reduce_all(shape[1:] == SIDE),
                 f"`image` must have the shape (batch, {SIDE}, {SIDE}).",
                 shape,
-            ),
-            _require(
-                tf.size(number) == shape[0],
-                "`number` must be one for each image. Images and numbers",
-                tf.stack([shape[0], tf.size(number)]),
             ),
             _require(
                 tf.reduce_all((number >= 0) & (number < task.NUM_DIGITS)),
@@ -120,6 +127,18 @@ def write_warmup(path: Path) -> None:
             for name, array in arrays.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
             writer.write(log.SerializeToString())
+
+
+def _check_batch(image: tf.Tensor, number: tf.Tensor) -> list[tf.Operation]:
+    counts = tf.stack([tf.shape(image)[0], tf.shape(number)[0]])
+    return [
+        _require(
+            (counts[0] > 0) & (counts[0] == counts[1]),
+            "There must be a `number` for each `image`, and at least one. "
+            "Images and numbers",
+            counts,
+        )
+    ]
 
 
 def _require(

@@ -81,6 +81,11 @@ def open_model(path: Path | None = None) -> tuple[Path, keras.Model]:
     path = path or runs.newest_run()
     if path is None:
         return PATH, load_pretrained()
+    if _reader(path):
+        raise InputError(
+            "This takes a Keras model: a run directory or a .keras file. "
+            f"Received: {str(path)!r}, which was exported from one"
+        )
     return path, load_model(_model_file(path))
 
 
@@ -112,11 +117,9 @@ def load_data(
 
 def _reader(path: Path) -> Callable | None:
     """What opens `path`, if it is no Keras model."""
-    if path.is_file():
-        return runtimes.LOADERS.get(path.suffix)
-    return (
-        exporting.load_saved_model if exporting.is_saved_model(path) else None
-    )
+    if exporting.is_saved_model(path):
+        return exporting.load_saved_model
+    return runtimes.loader(path)
 
 
 def _model_file(path: Path) -> Path:

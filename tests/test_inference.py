@@ -1,5 +1,6 @@
 """From any picture and an integer to an answer."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference import Predictor
+from keras_mnist_sum.pretrained import ONNX_PATH
 from keras_mnist_sum.sources import load_mnist
 
 ROOT = Path(__file__).parent.parent
@@ -104,6 +106,48 @@ def test_unequal_numbers_of_pictures_and_numbers_are_refused(
 ):
     with pytest.raises(InputError, match=f"2 images and {count} numbers"):
         predictor(mnist[0][:2], [1] * count)
+
+
+def test_one_number_in_an_array_without_axes_is_one(predictor, mnist):
+    assert predictor(mnist[0][0], np.array(3)).number == 3
+
+
+def test_one_image_in_no_list_is_one(predictor, mnist):
+    """Not its 28 rows."""
+    [answer] = predictor(mnist[0][0], [3])
+    assert answer.digit == predictor(mnist[0][0], 3).digit
+
+
+def test_many_images_for_one_number_are_refused(predictor, mnist):
+    with pytest.raises(InputError, match="Received: 2 images and 1 numbers"):
+        predictor(list(mnist[0][:2]), 3)
+    with pytest.raises(InputError, match=r"Received: \(2, 28, 28\)"):
+        predictor(mnist[0][:2], 3)
+
+
+def test_bad_one_of_many_is_named(predictor, mnist):
+    blank = np.zeros((28, 28), "uint8")
+    with pytest.raises(InputError, match="28 x 28 pixels, at index 1$"):
+        predictor([mnist[0][0], blank], [3, 3])
+    with pytest.raises(InputError, match="Received: 11, at index 2$"):
+        predictor(mnist[0][:3], [1, 2, 11])
+
+
+def test_model_that_gives_no_numbers_is_refused(mnist):
+    def predict(arrays):
+        count = len(arrays["image"])
+        sizes = {"digit": 10, "sum": 19, "difference": 10}
+        return {k: np.full((count, n), np.nan) for k, n in sizes.items()}
+
+    with pytest.raises(InputError, match="finite values. Received: .*nan"):
+        Predictor(predict)(mnist[0][0], 3)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "MODEL.ONNX"])
+def test_model_is_found_by_the_end_of_its_name(tmp_path, mnist, name):
+    shutil.copy(ONNX_PATH, tmp_path / name)
+    answer = Predictor.load(tmp_path / name)(mnist[0][0], 3)
+    assert answer.digit == mnist[1][0]
 
 
 def test_what_does_not_agree_is_said(mnist):

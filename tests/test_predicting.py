@@ -1,6 +1,7 @@
 """The command `predict`, as a user types it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -61,9 +62,10 @@ def test_one_bad_picture_keeps_no_other_from_its_answer(
 ):
     (tmp_path / "empty.png").touch()
     Image.new("L", (99, 99), 255).save(tmp_path / "blank.png")
-    names = ("empty.png", "blank.png", "missing.png")
+    (tmp_path / "folder").mkdir()
+    names = ("empty.png", "blank.png", "missing.png", "folder", 300 * "x")
     bad = [tmp_path / name for name in names]
-    pictures = [*bad[:2], folder, bad[2]]
+    pictures = [*bad[:2], folder, *bad[2:]]
     code, lines, errors = run(capsys, *pictures, "--number", 4)
     assert code == 2 and len(lines) == 3
     for name, error in zip(names, errors, strict=True):
@@ -71,20 +73,44 @@ def test_one_bad_picture_keeps_no_other_from_its_answer(
     code, lines, errors = run(capsys, *pictures, "--number", 4, "--json")
     assert code == 2 and errors == []
     assert ["error" in json.loads(line) for line in lines] == [
-        *(True, True, False, False, False, True)
+        *(True, True, False, False, False, True, True, True)
     ]
 
 
 def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
     shown = tmp_path / "shown"
     first = folder / f"{digits_in(folder)[0]}.png"
-    code, lines, _ = run(capsys, first, first, "--number", 4, "--show", shown)
-    assert code == 0 and len(lines) == 2
+    long = tmp_path / f"{251 * 'x'}.png"
+    shutil.copy(first, long)
+    pictures = [first, first, long]
+    code, lines, _ = run(capsys, *pictures, "--number", 4, "--show", shown)
+    assert code == 0 and len(lines) == 3
     names = {path.name for path in shown.iterdir()}
-    assert names == {first.name, f"{first.stem}-2.png"}
+    assert names == {
+        first.name,
+        f"{first.stem}-2.png",
+        f"{200 * 'x'}.png",
+    }
     with Image.open(shown / first.name) as picture:
         assert picture.width > 3 * picture.height
         assert np.ptp(np.asarray(picture)) == 255
+
+
+def test_drawing_that_fails_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    first = digits_in(folder)[0]
+    (tmp_path / f"{first}.png").mkdir()
+    code, lines, errors = run(capsys, folder, "--number", 4, "--show", tmp_path)
+    assert code == 2 and len(lines) == 3
+    assert "Cannot write" in errors[0] and f"{first}.png" in errors[0]
+    assert errors[1:] == [f"drawn  2 in {tmp_path}"]
+
+
+def test_picture_has_one_line_whatever_it_is_called(capsys, folder, tmp_path):
+    shutil.copy(next(folder.glob("*.png")), tmp_path / "two\nlines.png")
+    code, lines, errors = run(capsys, tmp_path, "--number", 4)
+    assert (code, errors, len(lines)) == (0, [], 1)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +122,9 @@ def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
         (["{folder}", "--number", "x"], "'x'"),
         (["{folder}"], "--number"),
         (["--number", "3"], "PICTURE"),
-        (["{empty}", "--number", "3"], "must hold pictures"),
+        (["{empty}", "--number", "3"], "a folder, without any"),
         (["{folder}", "--number", "3", "--model", "none"], "'none'"),
+        (["{folder}", "--number", "3", "--show", "/dev/null/x"], "/dev/null/x"),
     ],
 )
 def test_wrong_arguments_are_one_line(capsys, folder, tmp_path, arguments, why):

@@ -76,8 +76,8 @@ def shape(*sizes):
         (shape(1, 28, 28), [10], r"from 0 to 9. Received:\] \[10\]"),
         (shape(2, 28, 28), [3, -1], r"from 0 to 9. Received:\] \[3 -1\]"),
         (shape(1, 27, 28), [1], r"shape \(batch, 28, 28\). .*\[1 27 28\]"),
-        (shape(0, 28, 28), [], r"shape \(batch, 28, 28\). .*\[0 28 28\]"),
-        (shape(2, 28, 28), [1], r"one for each image.*\[2 1\]"),
+        (shape(0, 28, 28), [], r"at least one. .*\[0 0\]"),
+        (shape(2, 28, 28), [1], r"for each `image`.*\[2 1\]"),
     ],
 )
 def test_wrong_raw_request_is_refused_with_the_reason(
@@ -96,6 +96,29 @@ def test_pixel_that_is_no_number_is_refused(signatures, pixel):
     with pytest.raises(tf.errors.InvalidArgumentError, match="finite pixels"):
         signatures["serving_default"](
             image=tf.constant(image), number=tf.one_hot([3], 10)
+        )
+
+
+@pytest.mark.parametrize(
+    "number, why",
+    [
+        ([[np.nan] * 10], "must be one-hot.*nan"),
+        ([[0.2] * 10], "must be one-hot.*0.2"),
+        ([[2.0, -1.0] + 8 * [0.0]], "must be one-hot.*-1"),
+        ([[1.0] + 9 * [0.0]] * 3, r"for each `image`.*\[1 3\]"),
+    ],
+)
+def test_number_that_is_no_distribution_is_refused(signatures, number, why):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=why):
+        signatures["serving_default"](
+            image=tf.zeros((1, 28, 28, 1)), number=tf.constant(number)
+        )
+
+
+def test_empty_request_is_refused(signatures):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one"):
+        signatures["serving_default"](
+            image=tf.zeros((0, 28, 28, 1)), number=tf.zeros((0, 10))
         )
 
 
