@@ -112,6 +112,22 @@ def signal_at_step(step, *signums):
     Recorder.on_train_batch_end = on_train_batch_end
 
 
+def weigh_at_steps(every, path):
+    """Appends the process's memory in use, in bytes, to the file `path` after
+    every so many steps."""
+    steps = iter(range(1, 10**9))
+    work = Recorder.on_train_batch_end
+
+    def on_train_batch_end(recorder, batch, logs=None):
+        work(recorder, batch, logs)
+        if next(steps) % every == 0:
+            pages = Path("/proc/self/statm").read_text().split()[1]
+            with open(path, "a") as file:
+                print(int(pages) * resource.getpagesize(), file=file)
+
+    Recorder.on_train_batch_end = on_train_batch_end
+
+
 def fail_at_step(step):
     """The process meets an error right after its `step`-th step."""
     steps = iter(range(1, 10**9))

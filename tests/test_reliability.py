@@ -387,3 +387,18 @@ def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
     with pytest.raises(DivergedError, match="a weight that is not finite"):
         recorder.on_train_batch_end(0, {"loss": 1.0})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_steps(tmp_path):
+    """Nor with epochs and checkpoints: 20 of each."""
+    steps = 10_000
+    config = Config(
+        data="sample", backbone="small", width=2, steps=steps, batch_size=8
+    )
+    weighed = tmp_path / "weighed"
+    trouble = (interrupted.weigh_at_steps, 500, weighed)
+    assert interrupted.run(config, tmp_path / "run", *trouble, every=500) == 0
+    memory = [int(line) for line in weighed.read_text().split()]
+    assert len(memory) == steps / 500
+    assert max(memory[4:]) < 1.02 * memory[3]
