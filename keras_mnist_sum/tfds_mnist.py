@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import functools
 import io
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mnist_sum import arraycache
 from keras_mnist_sum import downloads
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
@@ -92,37 +94,43 @@ def load(
         NotAvailable: If it is not prepared and cannot be.
         InputError: If what is prepared is damaged.
     """
-    import tensorflow_datasets as tfds
-
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    folder = tfds.core.Path(data_dir or "~/tensorflow_datasets")
+    folder = _path(data_dir or "~/tensorflow_datasets")
     folder = folder.expanduser().resolve()
-    builder = _find(tfds, folder)
-    if builder is None:
+    version = _find(folder)
+    if version is None:
         try:
-            _prepare(tfds, Path(folder), say)
+            _prepare(Path(folder), say)
         except (downloads.DownloadError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             received = f"data_dir={str(folder)!r}"
             raise NotAvailable(reason, received) from error
-        builder = _find(tfds, folder)
+        version = _find(folder)
     try:
-        arrays = _read(tfds, builder, test_only)
+        arrays = _read(version, test_only)
     except InputError:
         raise
     except Exception as error:
         raise InputError(
-            f"Cannot read the MNIST prepared in {str(builder.data_dir)!r}: "
+            f"Cannot read the MNIST prepared in {str(version)!r}: "
             "remove that folder to have it prepared again. "
             f"Received: {type(error).__name__}"
         ) from error
-    return Prepared(arrays, str(builder.version), str(folder))
+    return Prepared(arrays, version.name, str(folder))
 
 
-def _find(tfds: Any, folder: Any) -> Any:
-    """The builder of the newest prepared version in `folder`, or `None`.
+def _path(name: str) -> Any:
+    if "://" not in name:
+        return Path(name)
+    import tensorflow_datasets as tfds  # A second, and local files need none.
 
-    Read from the folder alone: `tfds.builder` asks the network first.
+    return tfds.core.Path(name)
+
+
+def _find(folder: Any) -> Any:
+    """The folder of the newest prepared version in `folder`, or `None`.
+
+    Told from the folder alone: `tfds.builder` asks the network first.
     """
     versions = folder / "mnist"
     if not versions.exists():
@@ -132,22 +140,17 @@ def _find(tfds: Any, folder: Any) -> Any:
         for path in versions.glob("*/dataset_info.json")
         if "incomplete" not in path.parent.name
     )
-    try:
-        return tfds.builder_from_directory(found[-1]) if found else None
-    except Exception as error:
-        raise InputError(
-            "Cannot read this folder as a prepared tensorflow-datasets set. "
-            f"Received: {str(found[-1])!r} ({type(error).__name__})"
-        ) from error
+    return found[-1] if found else None
 
 
-def _prepare(tfds: Any, folder: Path, say: Callable[[str], object]) -> None:
+def _prepare(folder: Path, say: Callable[[str], object]) -> None:
     """Downloads MNIST and has tensorflow-datasets prepare it in `folder`.
 
     The download is ours: that of tensorflow-datasets waits for a silent
     server without end.
     """
     import tensorflow as tf
+    import tensorflow_datasets as tfds
 
     smallest, known = next(iter(FILES.items()))
     with tempfile.NamedTemporaryFile() as file:  # Does a server answer?
@@ -156,7 +159,7 @@ def _prepare(tfds: Any, folder: Path, say: Callable[[str], object]) -> None:
     say(f"data   downloading MNIST, {megabytes:.0f} MB, to {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        if _find(tfds, tfds.core.Path(folder)) is not None:
+        if _find(folder) is not None:
             return
         for litter in folder.glob(f"{_ASIDE}*"):
             shutil.rmtree(litter, ignore_errors=True)
@@ -195,35 +198,43 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read(tfds: Any, builder: Any, test_only: bool) -> dict[str, Any]:
-    import tensorflow as tf
-
-    def decode(example: Any) -> Any:
-        image = tf.io.decode_png(example["image"], channels=1)
-        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
-
-    arrays: dict[str, Any] = {}
-    for part in ("train", "test"):
-        count = builder.info.splits[part].num_examples
-        if count != _COUNTS[part]:
-            raise InputError(
-                f"MNIST has {_COUNTS[part]} {part} images. "
-                f"Received: {count} in {str(builder.data_dir)!r}"
-            )
+def _read(version: Any, test_only: bool) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for part, count in _COUNTS.items():
         if test_only and part == "train":
             size = task.IMAGE_SIZE
             arrays["train_images"] = np.zeros((0, size, size), "uint8")
             arrays["train_labels"] = np.zeros(0, "uint8")
             continue
-        dataset = builder.as_dataset(
-            split=part,
-            shuffle_files=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
-        )
-        dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        # All in one batch; a set that holds fewer has no such batch.
-        dataset = dataset.batch(count, drop_remainder=True)
-        images, labels = next(iter(dataset))
-        arrays[f"{part}_images"] = images.numpy()[..., 0]
-        arrays[f"{part}_labels"] = labels.numpy()
+        decode = functools.partial(_decode, version, part)
+        files = sorted(version.glob(f"mnist-{part}.*"))
+        found = arraycache.cached(files, decode) if files else decode()
+        if len(found["labels"]) != count:
+            raise InputError(
+                f"MNIST has {count} {part} images. "
+                f"Received: {len(found['labels'])} in {str(version)!r}"
+            )
+        arrays.update({f"{part}_{name}": x for name, x in found.items()})
     return arrays
+
+
+def _decode(version: Any, part: str) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    def decode(example: Any) -> Any:
+        image = tf.io.decode_png(example["image"], channels=1)
+        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
+
+    builder = tfds.builder_from_directory(version)
+    count = builder.info.splits[part].num_examples
+    dataset = builder.as_dataset(
+        split=part,
+        shuffle_files=False,
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    # All in one batch; a set that holds fewer has no such batch.
+    dataset = dataset.batch(count, drop_remainder=True)
+    images, labels = next(iter(dataset))
+    return {"images": images.numpy()[..., 0], "labels": labels.numpy()}

@@ -1,11 +1,18 @@
 """Shared by all tests: quiet TensorFlow, and small data made on the spot."""
 
+import os
+import tempfile
+
 import numpy as np
 import pytest
 
 from keras_mnist_sum.quiet import import_tensorflow
 
 import_tensorflow()
+
+# What tests decode is not the user's; the processes they start inherit this.
+_cache = tempfile.TemporaryDirectory(prefix="cache-")
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
 @pytest.fixture(scope="session")

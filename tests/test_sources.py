@@ -220,6 +220,15 @@ def test_prepared_set_is_read_without_a_network(
     assert mnist.data_dir == str(prepared)
 
 
+def test_prepared_set_is_decoded_once(
+    prepared, digits, small_counts, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    load_mnist("tfds", str(prepared))
+    monkeypatch.setattr(tfds_mnist, "_decode", lambda *_: 1 / 0)
+    is_as_made(load_mnist("tfds", str(prepared)), digits)
+
+
 def test_test_set_alone_can_be_asked_for(prepared, digits, small_counts):
     mnist = load_mnist("tfds", str(prepared), test_only=True)
     assert len(mnist.train_images) == len(mnist.train_labels) == 0
