@@ -118,7 +118,8 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         metavar="|".join(PRECISIONS),
         help="bfloat16 and float16 compute so, with float32 weights: faster "
         "only on hardware made for it, which auto looks for "
-        f"(default: {default.precision})",
+        "(default: the preset's; auto for ours, float32 for the designs of "
+        "others)",
     )
     add(
         "--difference",

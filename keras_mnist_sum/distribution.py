@@ -66,8 +66,9 @@ class Distribution:
     def precision(self, name: str) -> str:
         """What `"auto"` stands for on these devices; other names stay.
 
-        bfloat16 on TPUs and on GPUs of compute capability 8.0 (Ampere) or
-        more, float16 on one of 7.0 or more, which has units for it
+        bfloat16 on TPUs, on GPUs of compute capability 8.0 (Ampere) or more
+        and on CPUs that multiply it in hardware, float16 on one GPU of 7.0 or
+        more, which has units for it
         (https://docs.nvidia.com/deeplearning/performance/mixed-precision-training/),
         float32 elsewhere. The least able device of all workers decides. All
         must call this together.
@@ -88,13 +89,18 @@ class Distribution:
             )
             for gpu in tf.config.list_physical_devices("GPU")
         ]
-        least = min(capabilities, default=(0, 0))
-        below_8, below_7 = self.any_worker([least < (8, 0), least < (7, 0)])
+        bfloat16 = isinstance(self.strategy, tf.distribute.TPUStrategy) or (
+            min(capabilities) >= (8, 0)
+            if capabilities
+            else environment.multiplies_bfloat16()
+        )
+        float16 = min(capabilities, default=(0, 0)) >= (7, 0)
+        no_bfloat16, no_float16 = self.any_worker([not bfloat16, not float16])
         if name != "auto":
             return name
-        if isinstance(self.strategy, tf.distribute.TPUStrategy) or not below_8:
+        if not no_bfloat16:
             return "bfloat16"
-        return "float32" if below_7 or self.replicas > 1 else "float16"
+        return "float32" if no_float16 or self.replicas > 1 else "float16"
 
     def check_batch_size(self, batch_size: int) -> None:
         """Checks that a batch gives every replica the same share.

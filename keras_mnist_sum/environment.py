@@ -10,6 +10,7 @@ from datetime import timezone
 
 import tensorflow as tf
 
+_CPUINFO = "/proc/cpuinfo"  # on Linux
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "mlxtend", "numpy")
 
 
@@ -79,12 +80,27 @@ def _version(package: str) -> str | None:
         return None
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether the CPU multiplies matrices of bfloat16 faster than of float32:
+    x86 with AMX or AVX-512 BF16, as Linux tells. Emulated, it is slower."""
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(
+        _of_processor("flags").split()
+    )
+
+
 def _processor() -> str:
+    name = _of_processor("model name")
+    return name or platform.processor() or platform.machine()
+
+
+def _of_processor(fact: str) -> str:
+    """What Linux says of the first core; an empty string where it does not."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with open(_CPUINFO, encoding="utf-8") as file:
             for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+                name, _, value = line.partition(":")
+                if name.strip() == fact:
+                    return value.strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return ""

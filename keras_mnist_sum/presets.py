@@ -34,13 +34,14 @@ _CONSTANT_RATE: dict[str, Any] = dict(
 
 PRESETS = {
     "residual": Preset(
-        Config(),
+        Config(precision="auto"),
         "residual network, learned arithmetic tables, 301 k parameters",
         "99.61 ± 0.03 % all three right (n = 3) in 153 s on two cores",
     ),
     "fast": Preset(
         Config(
             preset="fast",
+            precision="auto",
             backbone="small",
             width=32,
             **_ALL_IMAGES_AS_THEY_ARE,
@@ -57,6 +58,7 @@ PRESETS = {
     "accurate": Preset(
         Config(
             preset="accurate",
+            precision="auto",
             average_shift=1,
             validation_fraction=0.0,
             rotation=0.26,

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import distribution
+from keras_mnist_sum import environment
 from keras_mnist_sum import runs
 from keras_mnist_sum import training
 from keras_mnist_sum.config import Config
@@ -350,8 +351,24 @@ def test_run_goes_on_in_the_precision_that_auto_began_with(config, tmp_path):
     assert (tmp_path / runs.RESULTS).is_file()
 
 
-def test_without_a_gpu_auto_is_float32():
-    assert find_devices("single").precision("auto") == "float32"
+@pytest.mark.parametrize(
+    "cpuinfo, precision",
+    [
+        ("flags\t\t: fpu avx512f amx_bf16 amx_tile\n", "bfloat16"),
+        ("flags\t\t: fpu avx512f avx512_bf16\n", "bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f\n", "float32"),
+        ("Features\t: fp asimd bf16\n", "float32"),  # ARM: not tried
+        (None, "float32"),
+    ],
+)
+def test_cpu_trains_in_bfloat16_where_it_is_made_for_it(
+    monkeypatch, tmp_path, cpuinfo, precision
+):
+    path = tmp_path / "cpuinfo"
+    if cpuinfo:
+        path.write_text(f"processor\t: 0\nmodel name\t: X\n{cpuinfo}\n")
+    monkeypatch.setattr(environment, "_CPUINFO", path)
+    assert find_devices("single").precision("auto") == precision
 
 
 def test_without_a_cluster_or_a_gpu_one_device_trains(monkeypatch):
