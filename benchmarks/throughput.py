@@ -1,0 +1,131 @@
+"""How much of the machine's arithmetic does a training step use?
+
+    python -m benchmarks.throughput
+
+Measures, in turns in one process and for each precision, the rate of a large
+matrix product, the most that this machine reaches, and that of the
+multiplications and additions in a training step's convolutions and dense
+layers, with batches that are already there. Writes medians and their ratios to
+`benchmarks/results/throughput.json`.
+"""
+
+import dataclasses
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from keras_mnist_sum.quiet import import_tensorflow
+
+import_tensorflow()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from keras_mnist_sum import environment  # noqa: E402
+from keras_mnist_sum import pipeline  # noqa: E402
+from keras_mnist_sum import presets  # noqa: E402
+from keras_mnist_sum.compiling import compile_model  # noqa: E402
+from keras_mnist_sum.models import build_model  # noqa: E402
+from keras_mnist_sum.models import count_multiply_adds  # noqa: E402
+from keras_mnist_sum.sources import load_mnist  # noqa: E402
+
+ROUNDS = 15
+STEPS = 10  # in a round
+SIDE = 2048  # of the square matrices
+RESULTS = Path(__file__).resolve().parent / "results" / "throughput.json"
+PRECISIONS = ("float32", "bfloat16")
+
+
+def main() -> None:
+    mnist = load_mnist("sample")
+    kinds: dict[str, tuple[Callable[[], None], float]] = {}
+    for precision in PRECISIONS:
+        kinds[f"matrix product, {precision}"] = _product(precision)
+        for preset in ("residual", "fast"):
+            kinds[f"{preset}, {precision}"] = _step(preset, precision, mnist)
+    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(ROUNDS + 1):  # The first one traces.
+        for kind, (run, _) in kinds.items():
+            start = time.perf_counter()
+            for _ in range(STEPS):
+                run()
+            seconds[kind].append((time.perf_counter() - start) / STEPS)
+    report = {}
+    for kind, (_, operations) in kinds.items():
+        products = seconds[f"matrix product, {kind.split(', ')[1]}"][1:]
+        # Round by round, so that both had the same noise.
+        shares = [
+            (operations / step) / (2 * SIDE**3 / product)
+            for step, product in zip(seconds[kind][1:], products)
+        ]
+        step = statistics.median(seconds[kind][1:])
+        report[kind] = {
+            "milliseconds": round(1000 * step, 2),
+            "gigaflops": round(operations / step / 1e9, 1),
+            "share_of_product": round(statistics.median(shares), 3),
+        }
+        print(
+            f"{kind:<26}{report[kind]['milliseconds']:8.2f} ms"
+            f"{report[kind]['gigaflops']:8.0f} GFLOP/s"
+            f"{100 * report[kind]['share_of_product']:6.0f} % of the product"
+        )
+    print(f"medians of {ROUNDS} rounds of {STEPS}")
+    result = {
+        "command": "python -m benchmarks.throughput",
+        "n": ROUNDS,
+        "kinds": report,
+        "environment": json.loads(environment.to_json()),
+    }
+    del result["environment"]["command"]
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _product(precision: str) -> tuple[Callable[[], None], float]:
+    random = np.random.default_rng(0)
+    matrix = tf.cast(random.normal(size=(SIDE, SIDE)), precision)
+
+    @tf.function(autograph=False)
+    def product(x: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(x, x)
+
+    def run() -> None:
+        # One number, to wait for it and copy nothing.
+        product(matrix)[0, 0].numpy()
+
+    return run, 2 * SIDE**3
+
+
+def _step(
+    preset: str, precision: str, mnist
+) -> tuple[Callable[[], None], float]:
+    config = presets.get(preset).config
+    config = dataclasses.replace(config, precision=precision)
+    images, labels, *_ = mnist.hold_out(0.0)
+    batch = next(iter(pipeline.training_dataset(images, labels, config)))
+    model = compile_model(build_model(config), config)
+    step = tf.function(model.train_step, autograph=False)
+
+    def run() -> None:
+        step(batch)["loss"].numpy()
+
+    return run, config.batch_size * _operations(model)
+
+
+def _operations(model: keras.Model) -> int:
+    """Additions and multiplications of an example in a training step.
+
+    Of each layer: forward, the gradient of its kernel, and that of its input,
+    which the first one needs not.
+    """
+    first = next(x for x in model.layers if isinstance(x, keras.layers.Conv2D))
+    positions = math.prod(first.output.shape[1:-1])
+    input_gradient = positions * math.prod(first.kernel.shape)
+    return 2 * (3 * count_multiply_adds(model) - input_gradient)
+
+
+if __name__ == "__main__":
+    main()
