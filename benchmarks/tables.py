@@ -12,6 +12,8 @@ import json
 import re
 from pathlib import Path
 
+from keras_mnist_sum import presets
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
@@ -61,7 +63,7 @@ def _summary(names: list[str]) -> str:
 
 def _table(names: list[str]) -> str:
     header = [
-        *("", "parameters", "steps x batch", "training", "n"),
+        *("", "parameters", "steps x batch", "precision", "training", "n"),
         *("digit", "sum", "difference", "all three", "calibration error"),
     ]
     rows = []
@@ -74,6 +76,7 @@ def _table(names: list[str]) -> str:
                 f"`{name}`",
                 f"{run['parameters']:,}",
                 f"{run['steps']:,} x {batch_size}",
+                report["config"]["precision"],
                 _time(report),
                 str(report["n"]),
                 *_accuracies(report),
@@ -141,7 +144,12 @@ def _commands(names: list[str]) -> str:
         command = f"python benchmarks/seeds.py {name} --seeds {report['n']}"
         if report["environment"]["cores"] == 1:
             command += " --jobs 2"  # on two cores, one for each run
-        lines.append(f"{command} {flags}".strip())
+        config = report["config"]
+        # What `auto` chose there, it may not choose here.
+        auto = presets.get(config["preset"]).config.precision == "auto"
+        if auto and "--precision" not in flags:
+            flags += f" --precision {config['precision']}"
+        lines.append(f"{command} {flags.strip()}".strip())
     return "\n".join(["```", *lines, "```"])
 
 
