@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -160,8 +161,11 @@ class Turns:
         self._wait()
 
     def _wait(self) -> None:
-        if self.connection.recv() == "end":
-            self.connection.close()
+        try:
+            message = self.connection.recv()
+        except EOFError:
+            message = "end"  # Nobody asks any more.
+        if message == "end":
             # Whatever else a training does at its end is not asked for.
             os._exit(0)
         self.started = time.perf_counter()
@@ -171,6 +175,7 @@ def work(
     connection: Connection, name: str, path: Path, seed: int, smoke: bool
 ) -> None:
     """A competitor's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The benchmark ends it.
     competitor = COMPETITORS[name]
     modules = {"Keras": "peers_keras", "PyTorch": "peers_torch"}
     module = importlib.import_module(
@@ -333,10 +338,15 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
             "competitors": {name: x.report for name, x in lanes.items()},
         }
         going = list(lanes.values())
-        while going:
-            going = [lane for lane in going if lane.turn(budget)]
-            report["finished"] = not going
-            runs.write_text(options.out, peers_report.to_json(report))
+        try:
+            while going:
+                going = [lane for lane in going if lane.turn(budget)]
+                report["finished"] = not going
+                runs.write_text(options.out, peers_report.to_json(report))
+        finally:
+            for lane in lanes.values():
+                if lane.process:  # It may wait where no signal reaches it.
+                    lane.process.kill()
     print("\n".join(["", *peers_report.aims(report)]))
 
 

@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest import mock
 
 import numpy as np
@@ -50,7 +49,8 @@ def train_ours(
     """A preset by `training.train`, as train.py calls it.
 
     All that is changed is the callback that records the run: it waits for its
-    turns, and after the last one nothing is exported or drawn.
+    turns, and after the last one nothing is exported or drawn. The run's folder
+    lies beside the data in `path`.
     """
     config = dataclasses.replace(
         presets.get(name).config, data=str(path), seed=seed
@@ -93,15 +93,11 @@ def train_ours(
             if self.step == config.steps:
                 turns.step(self.step, self.step * config.batch_size)
 
-    with (
-        TemporaryDirectory() as folder,
-        mock.patch.object(training, "Recorder", Waiting),
-    ):
-        # Waiting is not training: what is due every 30 seconds else is due
-        # after as many steps.
-        training.train(
-            config, Path(folder) / "run", checkpoint_every=700, verbose=0
-        )
+    run_dir = path.parent / f"{name}-{seed}"
+    with mock.patch.object(training, "Recorder", Waiting):
+        # Waiting is not training: a checkpoint that would be due every 30
+        # seconds is due after the steps that take about as long.
+        training.train(config, run_dir, checkpoint_every=700, verbose=0)
 
 
 class Waiting(keras.callbacks.Callback):

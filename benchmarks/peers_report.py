@@ -229,6 +229,7 @@ def plot(report: dict, path: Path) -> None:
     figure = Figure(figsize=(11, 5.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharex=True)
+    labels = []
     for axes, output in zip(panels, ("digit", "sum")):
         ends = []
         for name, entry in _competitors(report):
@@ -259,31 +260,49 @@ def plot(report: dict, path: Path) -> None:
         for mark in MARKS:
             axes.axhline(100 - mark, color="0.8", linewidth=0.8, zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
-        _label(axes, ends)
+        labels.append((axes, ends))
     low, high = panels[0].get_xlim()
-    panels[0].set_xlim(low, high * 12)  # room for the names
-    ticks = [10.0**i for i in range(-1, 5) if low < 10.0**i < high * 12]
-    panels[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    low, high = low / 2.5, high * 15  # room for the names
+    panels[0].set_xlim(low, high)
+    ticks = [10.0**i for i in range(-1, 5) if low < 10.0**i < high]
+    panels[0].set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    for axes, ends in labels:
+        _label(axes, ends)
     with written_aside(path) as aside:
         figure.savefig(aside)
 
 
 def _label(axes, ends: list) -> None:
     """Names at the ends of the lines, none on another."""
-    placed: list[float] = []
-    low, high = np.log10(axes.get_ylim())
-    for x, y, name, color in sorted(ends, key=lambda end: end[1]):
-        place = (np.log10(y) - low) / (high - low)
-        if placed:
-            place = max(place, placed[-1] + 0.045)
-        placed.append(place)
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(x * 1.12, 10 ** (low + place * (high - low))),
+    from matplotlib.patheffects import withStroke
+
+    (left, right), (low, high) = (
+        np.log10(axes.get_xlim()),
+        np.log10(axes.get_ylim()),
+    )
+    soonest = min(ends, default=None)
+    taken: list[tuple[float, float, float]] = []  # left, right, height
+    for end in sorted(ends, key=lambda end: end[1]):
+        seconds, error, name, color = end
+        x = (np.log10(seconds) - left) / (right - left)
+        y = (np.log10(error) - low) / (high - low)
+        if end == soonest:  # All lines fall: there is room to the left.
+            x, y, side = x - 0.01, y - 0.03, "right"
+        else:
+            x, side = x + 0.015, "left"
+            width = 0.014 * len(name)
+            for begin, until, height in sorted(taken, key=lambda t: t[2]):
+                if begin < x + width and x < until and abs(y - height) < 0.045:
+                    y = height + 0.045
+            taken.append((x, x + width, y))
+        axes.text(
+            *(x, y, name),
+            transform=axes.transAxes,
             color=color,
             fontsize=9,
+            ha=side,
             va="center",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
         )
 
 

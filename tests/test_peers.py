@@ -168,6 +168,43 @@ def test_networks_have_the_published_size(name):
     assert model.count_params() == published[name]
 
 
+def test_networks_in_pytorch_are_those_of_the_presets():
+    pytest.importorskip("torch", reason="requirements-peers.txt")
+    from benchmarks import peers_torch
+    from keras_mnist_sum import presets
+    from keras_mnist_sum.models import build_model
+
+    def sizes(name):
+        network = peers_torch.RECIPES[name].network()
+        model = build_model(presets.get(name).config)
+        ours = sum(x.numel() for x in network.parameters())
+        return ours, model.count_params()
+
+    theirs, ours = sizes("baseline_classification")
+    assert theirs == ours - 20 * 10  # It has no difference.
+    theirs, ours = sizes("baseline_regression")
+    assert theirs == ours
+    small = peers_torch.RECIPES["train_mnist_fast"].network()
+    shapes = [tuple(x.shape) for x in small.parameters() if x.dim() > 1]
+    assert shapes == [(24, 1, 5, 5), (32, 24, 3, 3), (256, 800), (10, 256)]
+
+
+def test_pytorch_answers_all_pairs_as_it_answers_each():
+    torch = pytest.importorskip("torch", reason="requirements-peers.txt")
+    from benchmarks import peers_torch
+
+    torch.manual_seed(0)
+    head = peers_torch.Regression()
+    network = peers_torch.Baseline([2, 2, 2, 2, 2, 2], head)
+    images = torch.rand(3, 1, 28, 28)
+    with torch.no_grad():
+        pairs = network.answer(images)
+        for number in range(10):
+            each = network(images, torch.full((3,), number))
+            for name in ("sum", "difference"):
+                torch.testing.assert_close(pairs[name][:, number], each[name])
+
+
 def test_ours_are_trained_through_the_recorder_that_is_replaced():
     from keras_mnist_sum import training
     from keras_mnist_sum.recording import Recorder
@@ -177,7 +214,7 @@ def test_ours_are_trained_through_the_recorder_that_is_replaced():
 
 @pytest.mark.slow
 def test_everyone_trains_and_is_scored(tmp_path):
-    pytest.importorskip("torch", reason="benchmarks/requirements-peers.txt")
+    pytest.importorskip("torch", reason="requirements-peers.txt")
     out, picture = tmp_path / "peers.json", tmp_path / "peers.png"
     command = [sys.executable, "-m", "benchmarks.peers", "--out", str(out)]
     subprocess.run(
