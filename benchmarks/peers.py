@@ -259,7 +259,7 @@ def save_data(source: str, path: Path, smoke: bool) -> str:
     import_tensorflow()
     mnist = load_mnist(source)
     # The sample is sorted by digit.
-    every = slice(None, None, 5 if smoke else 1)
+    every = slice(None, None, 10 if smoke else 1)
     np.savez(
         path,
         x_train=mnist.train_images[every],

@@ -191,7 +191,7 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
     model.fit(
         dataset,
         shuffle=False,
-        epochs=2 if turns.smoke else len(RATES),
+        epochs=1 if turns.smoke else len(RATES),
         callbacks=[
             keras.callbacks.LearningRateScheduler(lambda epoch: RATES[epoch]),
             Waiting(turns, count, 128),
@@ -221,7 +221,7 @@ def train_mnist_convnet(data: dict, seed: int, turns: Turns) -> None:
         images,
         keras.utils.to_categorical(data["y_train"][:count], 10),
         batch_size=128,
-        epochs=2 if turns.smoke else 15,
+        epochs=1 if turns.smoke else 15,
         callbacks=[Waiting(turns, count, 128)],
         verbose=0,
     )

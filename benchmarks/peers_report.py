@@ -96,7 +96,7 @@ def costs(report: dict) -> str:
             run["points"][-1]["images"] / entry["images_in_an_epoch"]
             for run in done(entry)
         ]
-        trained = f"{statistics.median(epochs):.4g}"
+        trained = f"{statistics.median(epochs):.3g}"
         if any(run["state"] != "finished" for run in done(entry)):
             trained += f" of {entry['epochs']:g}"
         total = [run["points"][-1]["seconds"] for run in done(entry)]
@@ -210,7 +210,7 @@ def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
     compared = ", ".join(
         f"`{x}` never"
         if math.isinf(t)
-        else f"`{x}` in {_seconds(t)} ({seconds / t:.1f} times as fast)"
+        else f"`{x}` in {_seconds(t)} ({_ratio(seconds / t)} times as fast)"
         for x, t in times.items()
     )
     met = seconds >= TIMES_FASTER * times[fastest]
@@ -316,6 +316,10 @@ def _seconds(seconds: float) -> str:
     if seconds < 600:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:
