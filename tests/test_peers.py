@@ -1,5 +1,6 @@
 """The comparison with others: what it concludes, and that it runs."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -168,7 +169,78 @@ def test_networks_have_the_published_size(name):
     assert model.count_params() == published[name]
 
 
-def test_networks_in_pytorch_are_those_of_the_presets():
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
+    """With the same weights: the same outputs, and the same loss."""
+    torch = pytest.importorskip("torch", reason="requirements-peers.txt")
+    import keras
+
+    from benchmarks import peers_torch
+    from keras_mnist_sum import presets
+    from keras_mnist_sum.compiling import compile_model
+    from keras_mnist_sum.models import build_model
+
+    preset = f"baseline_{name}"
+    recipe = peers_torch.RECIPES[preset]
+    config = dataclasses.replace(presets.get(preset).config, width=2)
+    keras.utils.clear_session()  # Layers are numbered from 0.
+    model = compile_model(build_model(config), config)
+    if name == "classification":
+        network = peers_torch.Baseline(
+            [2, 4, 8, 8, 16, 32], peers_torch.Classification()
+        )
+        dense = ["sum"]
+    else:
+        network = peers_torch.Baseline(
+            [2, 4, 8, 16, 32, 64], peers_torch.Regression()
+        )
+        dense = ["dense", "dense_1", "dense_2", "dense_3", "sum"]
+        dense += ["dense_4", "dense_5", "difference"]
+    convolutions = ["conv2d", *(f"conv2d_{i}" for i in range(1, 7))]
+    values = []
+    for layer in map(model.get_layer, [*convolutions, *dense]):
+        kernel, *bias = layer.get_weights()
+        axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
+        values += [kernel.transpose(axes), *bias]
+    for parameter, value in zip(network.parameters(), values, strict=True):
+        parameter.data = torch.tensor(value)
+
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (6, 28, 28), "uint8")
+    images[:, 0, 0] = 255
+    digit, number = draws.integers(0, 10, (2, 6))
+    theirs = network(peers_torch.standardised(images), torch.tensor(number))
+    ours = model.predict_on_batch(
+        {
+            "image": images[..., np.newaxis] / np.float32(255),
+            "number": np.eye(10, dtype="float32")[number],
+        }
+    )
+    for output, values in theirs.items():
+        if output == "digit" or name == "classification":
+            values = values.softmax(dim=1)
+        np.testing.assert_allclose(
+            values.detach(), ours[output], rtol=1e-4, atol=1e-5
+        )
+    targets = {
+        "digit": digit,
+        "sum": digit + number,
+        "difference": abs(digit - number),
+    }
+    loss = recipe.loss(theirs, {k: torch.tensor(x) for k, x in targets.items()})
+    if name == "regression":
+        for output in ("sum", "difference"):
+            targets[output] = targets[output][:, None].astype("float32")
+        expected = model.compute_loss(y=targets, y_pred=ours)
+    else:  # The other output has a loss of its own in ours.
+        expected = sum(
+            -np.log(ours[output][np.arange(6), targets[output]]).mean()
+            for output in ("digit", "sum")
+        )
+    assert loss.item() == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_networks_in_pytorch_have_the_published_sizes():
     pytest.importorskip("torch", reason="requirements-peers.txt")
     from benchmarks import peers_torch
     from keras_mnist_sum import presets
