@@ -72,10 +72,12 @@ def epoch_seconds(entry: dict) -> list[float]:
 
 
 def images_per_second(entry: dict) -> float:
-    """Without the first slice of each run, which traces."""
+    """Without the first slice of each run, which traces, if it has more."""
     rates = []
     for run in done(entry):
         first, last = run["points"][0], run["points"][-1]
+        if first is last:
+            first = {"images": 0, "seconds": 0.0}
         rates.append(
             (last["images"] - first["images"])
             / (last["seconds"] - first["seconds"])
@@ -99,6 +101,7 @@ def costs(report: dict) -> str:
         trained = f"{statistics.median(epochs):.3g}"
         if any(run["state"] != "finished" for run in done(entry)):
             trained += f" of {entry['epochs']:g}"
+        whole = epoch_seconds(entry)
         total = [run["points"][-1]["seconds"] for run in done(entry)]
         memory = [run["peak_megabytes"] for run in done(entry)]
         rows.append(
@@ -109,7 +112,7 @@ def costs(report: dict) -> str:
                 trained,
                 str(run_count),
                 _seconds(statistics.median(total)),
-                _seconds(statistics.median(epoch_seconds(entry))),
+                _seconds(statistics.median(whole)) if whole else "",
                 f"{images_per_second(entry):,.0f}",
                 f"{statistics.median(memory):,.0f} MB",
             ]

@@ -113,6 +113,9 @@ def test_costs_count_whole_epochs_and_leave_out_the_tracing_slice(report):
     run["state"] = "stopped by the budget"
     del run["points"][2:]
     assert "| 1 of 2 |" in peers_report.costs(report)
+    del run["points"][1:]
+    row = peers_report.costs(report).splitlines()[-2]
+    assert "| 0.5 of 2 | 1 | 10 s |  | 5 |" in row
 
 
 def test_failed_run_is_left_out(report):
@@ -300,6 +303,9 @@ def test_everyone_trains_and_is_scored(tmp_path):
         first, last = run["points"]
         assert 0 < first["seconds"] < last["seconds"]
         assert set(competitor["outputs"]) < set(last)
+    for name in report["competitors"]:
+        assert f"`{name}`" in peers_report.costs(report)
+        assert f"`{name}`" in peers_report.marks(report)
     draw = [*command, "--plot", "--picture", str(picture)]
     subprocess.run(draw, check=True, cwd=ROOT)
     assert picture.stat().st_size > 10_000
