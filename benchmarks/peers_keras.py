@@ -12,9 +12,9 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.peers import COMPETITORS
-from benchmarks.peers import Answer
-from benchmarks.peers import Turns
+from benchmarks.peers_worker import COMPETITORS
+from benchmarks.peers_worker import Answer
+from benchmarks.peers_worker import Turns
 from keras_mnist_sum import presets
 from keras_mnist_sum import runs
 from keras_mnist_sum.config import Config

@@ -17,8 +17,8 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.peers import Answer
-from benchmarks.peers import Turns
+from benchmarks.peers_worker import Answer
+from benchmarks.peers_worker import Turns
 
 Outputs = dict[str, Tensor]
 

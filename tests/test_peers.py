@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import peers
 from benchmarks import peers_report
+from benchmarks import peers_worker
 
 ROOT = peers.ROOT
 
@@ -146,9 +147,12 @@ def test_score_counts_all_pairs_and_digits_of_images():
         total[:, 3] = 18  # wrong, but for 9 + 9, which is not asked with 3
         return {"digit": digit[:, None], "sum": np.eye(19)[total]}
 
-    assert peers.score(answer, images, labels) == {"digit": 100.0, "sum": 90.0}
+    assert peers_worker.score(answer, images, labels) == {
+        "digit": 100.0,
+        "sum": 90.0,
+    }
     values = {"sum": np.full((20, 10, 1), 9.4)}  # the nearest integer
-    assert peers.score(lambda _: values, images, labels) == {"sum": 10.0}
+    assert peers_worker.score(lambda _: values, images, labels) == {"sum": 10.0}
 
 
 @pytest.mark.parametrize(
