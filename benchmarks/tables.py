@@ -3,7 +3,8 @@
     python -m benchmarks.tables
 
 Every figure comes from `benchmarks/results/*.json`, which
-`benchmarks/seeds.py` and `benchmarks/heads.py` wrote; a table stands between
+`benchmarks/seeds.py`, `benchmarks/heads.py` and `benchmarks/peers.py` wrote; a
+table stands between
 two comments in the text, `<!-- KIND: NAMES -->` and `<!-- end -->`, and is
 replaced there.
 """
@@ -12,6 +13,7 @@ import json
 import re
 from pathlib import Path
 
+from benchmarks import peers_report
 from keras_mnist_sum import presets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "heads.md",
+    ROOT / "docs" / "performance.md",
     ROOT / "docs" / "results.md",
     ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
 )
@@ -42,6 +45,7 @@ def fill(text: str) -> str:
         "table": _table,
         "commands": _commands,
         "additive": _additive,
+        "peers": _peers,
     }
 
     def replace(match: re.Match) -> str:
@@ -99,6 +103,20 @@ def _additive(names: list[str]) -> str:
     best = [str(report["right_cells_at_optimum"]) for report in reports]
     header = [name.replace("_", " ") for name in names]
     return _markdown(["after steps", *header], [*rows, ["optimum", *best]])
+
+
+def _peers(parts: list[str]) -> str:
+    """Parts of what `benchmarks.peers` found, by the report's functions."""
+    if not (RESULTS / "peers.json").is_file():
+        return "Not measured yet."
+    makers = {
+        "aims": lambda report: "\n".join(peers_report.aims(report)),
+        "marks": peers_report.marks,
+        "costs": peers_report.costs,
+        "conditions": peers_report.conditions,
+    }
+    report = _load("peers")
+    return "\n\n".join(makers[part](report) for part in parts)
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -1,0 +1,244 @@
+"""The competitors of `benchmarks.peers` in Keras: ours, and two others.
+
+Each trains in one call of `training.train` or of `fit`; a callback waits, in
+between, for the next turn.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.peers_worker import COMPETITORS
+from benchmarks.peers_worker import Answer
+from benchmarks.peers_worker import Turns
+from keras_mnist_sum import presets
+from keras_mnist_sum import runs
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.quiet import import_tensorflow
+
+import_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from keras_mnist_sum import augment  # noqa: E402
+from keras_mnist_sum import evaluation  # noqa: E402
+from keras_mnist_sum import training  # noqa: E402
+from keras_mnist_sum.models import in_float32  # noqa: E402
+from keras_mnist_sum.recording import Recorder  # noqa: E402
+
+
+def train(
+    name: str, data: dict[str, np.ndarray], path: Path, seed: int, turns: Turns
+) -> None:
+    if COMPETITORS[name].ours:
+        train_ours(name, len(data["x_train"]), path, seed, turns)
+    elif name == "hard_argmax":
+        train_hard_argmax(data, seed, turns)
+    else:
+        train_mnist_convnet(data, seed, turns)
+
+
+def train_ours(
+    name: str, images: int, path: Path, seed: int, turns: Turns
+) -> None:
+    """A preset by `training.train`, as train.py calls it.
+
+    All that is changed is the callback that records the run: it waits for its
+    turns, and after the last one nothing is exported or drawn. The run's folder
+    lies beside the data in `path`.
+    """
+    config = dataclasses.replace(
+        presets.get(name).config, data=str(path), seed=seed
+    )
+    if turns.smoke:
+        config = dataclasses.replace(config, steps=6)
+    images -= round(images * config.validation_fraction)
+
+    class Waiting(Recorder):
+        def on_train_begin(self, logs=None):
+            if self.step == 0:
+                scored = in_float32(self.model)
+                answer = answerer(scored)
+
+                def current() -> Answer:
+                    scored.set_weights(self.model.get_weights())
+                    return answer
+
+                begun = Config.from_json(
+                    runs.read_text(self.run_dir / runs.CONFIG)
+                )
+                turns.begin(
+                    config.steps,
+                    current,
+                    **facts(self.model),
+                    precision=begun.precision,
+                    epochs=round(config.steps * config.batch_size / images, 2),
+                    batch_size=config.batch_size,
+                    images_in_an_epoch=images,
+                )
+            super().on_train_begin(logs)
+
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            if self.step < config.steps:
+                turns.step(self.step, self.step * config.batch_size)
+
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if self.step == config.steps:
+                turns.step(self.step, self.step * config.batch_size)
+
+    run_dir = path.parent / f"{name}-{seed}"
+    with mock.patch.object(training, "Recorder", Waiting):
+        # Waiting is not training: a checkpoint that would be due every 30
+        # seconds is due after the steps that take about as long.
+        training.train(config, run_dir, checkpoint_every=700, verbose=0)
+
+
+class Waiting(keras.callbacks.Callback):
+    """Waits for its turns in `fit`."""
+
+    def __init__(self, turns: Turns, images: int, batch_size: int):
+        super().__init__()
+        self.turns, self.images, self.batch_size = turns, images, batch_size
+        self.done = 0
+
+    def on_train_begin(self, logs=None):
+        epochs, steps = self.params["epochs"], self.params["steps"]
+        answer = answerer(self.model)
+        self.turns.begin(
+            epochs * steps,
+            lambda: answer,
+            **facts(self.model),
+            precision="float32",
+            epochs=epochs,
+            batch_size=self.batch_size,
+            images_in_an_epoch=self.images,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        epoch, steps = divmod(self.done, self.params["steps"])
+        seen = epoch * self.images + steps * self.batch_size
+        self.turns.step(self.done, seen)
+
+
+def hard_argmax() -> keras.Model:
+    """The most likely digit, one-hot, and the number, through an MLP."""
+    layers = keras.layers
+
+    def normalized(x):
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    image = keras.Input((28, 28, 1), name="image")
+    number = keras.Input((10,), name="number")
+    x = image
+    for filters, size in ((32, 5), (64, 3)):
+        x = layers.Conv2D(filters, size, activation="relu")(x)
+        x = normalized(layers.Conv2D(filters, size)(x))
+        x = layers.Dropout(0.25)(layers.MaxPooling2D()(x))
+    x = layers.Flatten()(x)
+    x = layers.Dropout(0.25)(normalized(layers.Dense(256)(x)))
+    x = normalized(layers.Dense(128)(x))
+    x = layers.Dropout(0.25)(normalized(layers.Dense(128)(x)))
+    digit = layers.Dense(10, activation="softmax", name="digit")(x)
+    answer = keras.ops.one_hot(keras.ops.argmax(digit, axis=-1), 10)
+    x = layers.Concatenate()([number, answer])
+    for units in (64, 128, 256, 64, 38):
+        x = normalized(layers.Dense(units)(x))
+    total = layers.Dense(19, activation="softmax", name="sum")(x)
+    return keras.Model(
+        {"image": image, "number": number}, {"digit": digit, "sum": total}
+    )
+
+
+# Adam's rate by epoch, as the published log has it: lowered where the loss of
+# the held-out images had stalled.
+RATES = (
+    *(9 * [1e-3] + 8 * [3e-4] + 9 * [9e-5] + 4 * [2.7e-5]),
+    *(2 * [8.1e-6] + [2.43e-6]),
+)
+
+
+def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
+    keras.utils.set_random_seed(seed)
+    count = len(data["x_train"]) * 4 // 5  # The rest is held out.
+    images = tf.constant(data["x_train"][:count, ..., np.newaxis])
+    labels = tf.constant(data["y_train"][:count], tf.int32)
+    numbers = tf.random.uniform((count,), 0, 10, tf.int32)  # once and for all
+
+    def batch(index):
+        warped = augment.random_affine(
+            tf.cast(tf.gather(images, index), tf.float32) / 255,
+            tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32),
+            rotation=math.radians(5),
+            scale=0.05,
+            shift=0.05 * 28,
+        )
+        digit, number = tf.gather(labels, index), tf.gather(numbers, index)
+        inputs = {"image": warped, "number": tf.one_hot(number, 10)}
+        return inputs, {"digit": digit, "sum": digit + number}
+
+    dataset = tf.data.Dataset.range(count).shuffle(count, seed).batch(128)
+    dataset = dataset.map(batch, num_parallel_calls=2).prefetch(4)
+    model = hard_argmax()
+    model.compile("adam", loss="sparse_categorical_crossentropy")
+    model.fit(
+        dataset,
+        shuffle=False,
+        epochs=1 if turns.smoke else len(RATES),
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(lambda epoch: RATES[epoch]),
+            Waiting(turns, count, 128),
+        ],
+        verbose=0,
+    )
+
+
+def mnist_convnet() -> keras.Model:
+    """3x3 convolutions of 32 and 64 channels, dropout: the digit alone."""
+    layers = keras.layers
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(32, 3, activation="relu")(image)
+    x = layers.Conv2D(64, 3, activation="relu")(layers.MaxPooling2D()(x))
+    x = layers.Flatten()(layers.MaxPooling2D()(x))
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(image, layers.Dense(10, activation="softmax")(x))
+
+
+def train_mnist_convnet(data: dict, seed: int, turns: Turns) -> None:
+    keras.utils.set_random_seed(seed)
+    count = len(data["x_train"]) * 9 // 10  # The rest is held out.
+    images = data["x_train"][:count, ..., np.newaxis].astype("float32") / 255
+    model = mnist_convnet()
+    model.compile("adam", loss="categorical_crossentropy")
+    model.fit(
+        images,
+        keras.utils.to_categorical(data["y_train"][:count], 10),
+        batch_size=128,
+        epochs=1 if turns.smoke else 15,
+        callbacks=[Waiting(turns, count, 128)],
+        verbose=0,
+    )
+
+
+def facts(model: keras.Model) -> dict:
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return {"parameters": model.count_params(), "threads": threads or "all"}
+
+
+def answerer(model: keras.Model) -> Answer:
+    answer: Callable
+    if isinstance(model.output, dict):
+        answer = evaluation.answerer_of_model(model)
+    else:
+
+        def answer(images):
+            return {"digit": model.predict_on_batch(images)[:, np.newaxis]}
+
+    return lambda images: answer(images[..., np.newaxis] / np.float32(255))

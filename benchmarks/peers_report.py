@@ -1,0 +1,330 @@
+"""What `benchmarks.peers` measured: tables, a picture, and the two aims.
+
+Everything here is made of its JSON alone.
+"""
+
+import json
+import math
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from keras_mnist_sum.runs import written_aside
+
+MARKS = (99.0, 99.5, 99.6)
+OUTPUTS = ("digit", "sum", "difference")
+TIMES_FASTER = 20  # the aim, where sums are predicted
+# Okabe and Ito: told apart by the colour-blind, too.
+COLORS = {
+    "fast": "#D55E00",
+    "residual": "#0072B2",
+    "baseline_classification": "#CC79A7",
+    "baseline_regression": "#E69F00",
+    "hard_argmax": "#009E73",
+    "train_mnist_fast": "#000000",
+    "mnist_convnet": "#56B4E9",
+}
+
+
+def to_json(report: dict) -> str:
+    """JSON text with a line for each point of a run."""
+    text = json.dumps(report, indent=2)
+    return re.sub(r"\{\s+(\"step\"[^}]*?)\s+\}", _in_a_line, text) + "\n"
+
+
+def _in_a_line(match: re.Match) -> str:
+    return "{" + re.sub(r"\s+", " ", match[1]) + "}"
+
+
+def seconds_to(run: dict, output: str, mark: float) -> float:
+    """Seconds of training until `output` first reaches `mark` percent at a
+    scoring; infinity if it never does."""
+    reached = [x["seconds"] for x in run["points"] if x[output] >= mark]
+    return min(reached, default=math.inf)
+
+
+def median_to(entry: dict, output: str, mark: float) -> float:
+    """The median over the runs of a competitor."""
+    return statistics.median(seconds_to(x, output, mark) for x in done(entry))
+
+
+def done(entry: dict) -> list[dict]:
+    """The runs that went as far as they were meant to."""
+    return [
+        run
+        for run in entry["runs"]
+        if run["state"] not in ("failed", "running") and run["points"]
+    ]
+
+
+def epoch_seconds(entry: dict) -> list[float]:
+    """Seconds of each whole epoch of each run."""
+    seconds: list[float] = []
+    for run in done(entry):
+        images = [0, *(point["images"] for point in run["points"])]
+        clock = [0.0, *(point["seconds"] for point in run["points"])]
+        epoch = entry["images_in_an_epoch"]
+        ends = np.arange(0, images[-1] + 1, epoch)
+        seconds += np.diff(np.interp(ends, images, clock)).tolist()
+    return seconds
+
+
+def images_per_second(entry: dict) -> float:
+    """Without the first slice of each run, which traces, if it has more."""
+    rates = []
+    for run in done(entry):
+        first, last = run["points"][0], run["points"][-1]
+        if first is last:
+            first = {"images": 0, "seconds": 0.0}
+        rates.append(
+            (last["images"] - first["images"])
+            / (last["seconds"] - first["seconds"])
+        )
+    return statistics.median(rates)
+
+
+def costs(report: dict) -> str:
+    """A table of what each competitor is, and what its training costs."""
+    header = [
+        *("", "framework", "parameters", "epochs", "n", "training"),
+        *("an epoch", "images/s", "peak memory"),
+    ]
+    rows = []
+    for name, entry in _competitors(report):
+        run_count = len(done(entry))
+        epochs = [
+            run["points"][-1]["images"] / entry["images_in_an_epoch"]
+            for run in done(entry)
+        ]
+        trained = f"{statistics.median(epochs):.3g}"
+        if any(run["state"] != "finished" for run in done(entry)):
+            trained += f" of {entry['epochs']:g}"
+        whole = epoch_seconds(entry)
+        total = [run["points"][-1]["seconds"] for run in done(entry)]
+        memory = [run["peak_megabytes"] for run in done(entry)]
+        rows.append(
+            [
+                f"`{name}`",
+                entry["framework"],
+                f"{entry['parameters']:,}",
+                trained,
+                str(run_count),
+                _seconds(statistics.median(total)),
+                _seconds(statistics.median(whole)) if whole else "",
+                f"{images_per_second(entry):,.0f}",
+                f"{statistics.median(memory):,.0f} MB",
+            ]
+        )
+    return _markdown(header, rows)
+
+
+def marks(report: dict) -> str:
+    """A table of the best accuracies and of the seconds to each mark."""
+    header = ["", "output", "best", "last"]
+    header += [f"to {mark:.1f} %" for mark in MARKS]
+    rows = []
+    for name, entry in _competitors(report):
+        for output in entry["outputs"]:
+            found = done(entry)
+            best = [max(x[output] for x in run["points"]) for run in found]
+            last = [run["points"][-1][output] for run in found]
+            rows.append(
+                [
+                    f"`{name}`" if output == "digit" else "",
+                    output,
+                    f"{statistics.mean(best):.2f}",
+                    f"{statistics.mean(last):.2f}",
+                    *(_reached(entry, output, mark) for mark in MARKS),
+                ]
+            )
+    return _markdown(header, rows)
+
+
+def _reached(entry: dict, output: str, mark: float) -> str:
+    times = [seconds_to(run, output, mark) for run in done(entry)]
+    reached = sum(map(math.isfinite, times))
+    if not reached:
+        return "never"
+    share = "" if reached == len(times) else f"{reached} of {len(times)}"
+    median = statistics.median(times)
+    if math.isinf(median):
+        return share
+    return f"{_seconds(median)} ({share})" if share else _seconds(median)
+
+
+def conditions(report: dict) -> str:
+    """When and on what: a sentence."""
+    packages = report["packages"]
+    budget = report["budget_minutes"]
+    limit = f"; at most {budget:g} minutes of training each" if budget else ""
+    return (
+        f"`{report['command']}`, {report['time'][:10]}: {report['processor']}, "
+        f"{report['cores']} cores, TensorFlow {packages['tensorflow']}, Keras "
+        f"{packages['keras']}, PyTorch {packages['torch']}, Python "
+        f"{report['python']}; {report['data']}{limit}."
+    )
+
+
+def aims(report: dict) -> list[str]:
+    """How often ours is faster, for each peer, and whether that was aimed at:
+    lines of Markdown."""
+    entries = dict(_competitors(report))
+    ours = [name for name in entries if entries[name]["ours"]]
+    lines = []
+    for name, entry in entries.items():
+        if name not in ours and "sum" in entry["outputs"] and ours:
+            lines.append(_sum_aim(name, entries, ours))
+    digits = {
+        name: median_to(entry, "digit", MARKS[0])
+        for name, entry in entries.items()
+        if entry["outputs"] == ["digit"]
+    }
+    if digits and ours:
+        best = min(digits, key=lambda name: digits[name])
+        mine = min(ours, key=lambda x: median_to(entries[x], "digit", 99.0))
+        theirs = digits[best]
+        here = median_to(entries[mine], "digit", MARKS[0])
+        verdict = "met" if math.isfinite(here) and here <= theirs else "missed"
+        lines.append(
+            f"- {MARKS[0]:.1f} % of digits: `{mine}` "
+            f"{_reached(entries[mine], 'digit', MARKS[0])}; the soonest of "
+            f"those that predict digits alone, `{best}`, "
+            f"{_reached(entries[best], 'digit', MARKS[0])}. Aim: at least "
+            f"level; {verdict}."
+        )
+    return lines
+
+
+def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
+    entry = entries[name]
+    # The best of all its runs, and how soon that run had it.
+    best, seconds = max(
+        (
+            (x["sum"], x["seconds"])
+            for run in done(entry)
+            for x in run["points"]
+        ),
+        key=lambda point: (point[0], -point[1]),
+    )
+    times = {x: median_to(entries[x], "sum", best) for x in ours}
+    fastest = min(times, key=lambda x: times[x])
+    compared = ", ".join(
+        f"`{x}` never"
+        if math.isinf(t)
+        else f"`{x}` in {_seconds(t)} ({_ratio(seconds / t)} times as fast)"
+        for x, t in times.items()
+    )
+    met = seconds >= TIMES_FASTER * times[fastest]
+    return (
+        f"- `{name}` has its best sums, {best:.2f} %, after "
+        f"{_seconds(seconds)}; ours have as many right: {compared}. Aim: "
+        f"{TIMES_FASTER} times as fast; {'met' if met else 'missed'}."
+    )
+
+
+def plot(report: dict, path: Path) -> None:
+    """Error against seconds of training, of digits and of sums, to a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2, sharex=True)
+    labels = []
+    for axes, output in zip(panels, ("digit", "sum")):
+        ends = []
+        for name, entry in _competitors(report):
+            if output not in entry["outputs"]:
+                continue
+            color = COLORS[name]
+            for i, run in enumerate(done(entry)):
+                seconds = [x["seconds"] for x in run["points"]]
+                # The error of a perfect score would lie at infinity.
+                errors = [max(100 - x[output], 0.01) for x in run["points"]]
+                axes.plot(
+                    seconds,
+                    errors,
+                    color=color,
+                    linewidth=2.2 if entry["ours"] else 1.4,
+                    alpha=1.0 if i == 0 else 0.3,
+                    marker="o",
+                    markersize=3 if i == 0 else 0,
+                )
+                if i == 0:
+                    ends.append((seconds[-1], errors[-1], name, color))
+        axes.set(xscale="log", yscale="log", xlabel="seconds of training")
+        axes.set_title(f"{output}: wrong answers on the test set", loc="left")
+        axes.set_ylim(0.25, 100)
+        ticks = [0.3, 0.4, 0.5, 1, 2, 5, 10, 20, 50, 100]
+        axes.set_yticks(ticks, [f"{tick:g} %" for tick in ticks])
+        axes.minorticks_off()
+        for mark in MARKS:
+            axes.axhline(100 - mark, color="0.8", linewidth=0.8, zorder=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        labels.append((axes, ends))
+    low, high = panels[0].get_xlim()
+    low, high = low / 2.5, high * 15  # room for the names
+    panels[0].set_xlim(low, high)
+    ticks = [10.0**i for i in range(-1, 5) if low < 10.0**i < high]
+    panels[0].set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    for axes, ends in labels:
+        _label(axes, ends)
+    with written_aside(path) as aside:
+        figure.savefig(aside)
+
+
+def _label(axes, ends: list) -> None:
+    """Names at the ends of the lines, none on another."""
+    from matplotlib.patheffects import withStroke
+
+    (left, right), (low, high) = (
+        np.log10(axes.get_xlim()),
+        np.log10(axes.get_ylim()),
+    )
+    soonest = min(ends, default=None)
+    taken: list[tuple[float, float, float]] = []  # left, right, height
+    for end in sorted(ends, key=lambda end: end[1]):
+        seconds, error, name, color = end
+        x = (np.log10(seconds) - left) / (right - left)
+        y = (np.log10(error) - low) / (high - low)
+        if end == soonest:  # All lines fall: there is room to the left.
+            x, y, side = x - 0.01, y - 0.03, "right"
+        else:
+            x, side = x + 0.015, "left"
+            width = 0.014 * len(name)
+            for begin, until, height in sorted(taken, key=lambda t: t[2]):
+                if begin < x + width and x < until and abs(y - height) < 0.045:
+                    y = height + 0.045
+            taken.append((x, x + width, y))
+        axes.text(
+            *(x, y, name),
+            transform=axes.transAxes,
+            color=color,
+            fontsize=9,
+            ha=side,
+            va="center",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+
+
+def _competitors(report: dict) -> list[tuple[str, dict]]:
+    return [(k, x) for k, x in report["competitors"].items() if done(x)]
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

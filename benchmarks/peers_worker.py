@@ -1,0 +1,155 @@
+"""A process of `benchmarks.peers`: who competes, and a competitor's turns."""
+
+import importlib
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_mnist_sum import task
+
+_SCORED_AT_ONCE = 500  # images
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """One network and its training.
+
+    Attributes:
+        framework: Which module trains it: `peers_keras` or `peers_torch`.
+        outputs: What it predicts.
+        slices: Turns that its training is cut into, of equally many steps.
+        seeds: How often it is trained, unless `--seeds` says otherwise.
+        ours: Whether it is one of our presets.
+    """
+
+    framework: str
+    outputs: tuple[str, ...]
+    slices: int
+    seeds: int = 1
+    ours: bool = False
+
+
+_ALL = ("digit", "sum", "difference")
+COMPETITORS = {
+    "fast": Competitor("Keras", _ALL, 20, 5, ours=True),
+    "residual": Competitor("Keras", _ALL, 40, 2, ours=True),
+    "baseline_classification": Competitor("PyTorch", _ALL[:2], 14),
+    "baseline_regression": Competitor("PyTorch", _ALL, 19),
+    "hard_argmax": Competitor("Keras", _ALL[:2], 33),
+    "train_mnist_fast": Competitor("PyTorch", _ALL[:1], 12, 5),
+    "mnist_convnet": Competitor("Keras", _ALL[:1], 30, 2),
+}
+
+# From uint8 images (batch, 28, 28) to a prediction of each output, with each
+# of the ten numbers, (batch, 10, classes), or of the digit alone, (batch, 1,
+# 10).
+Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def score(
+    answer: Answer, images: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """Right answers in percent, of all pairs, or of the images alone."""
+    outputs = task.outputs()
+    right: dict[str, int] = {}
+    total: dict[str, int] = {}
+    for start in range(0, len(images), _SCORED_AT_ONCE):
+        part = slice(start, start + _SCORED_AT_ONCE)
+        for name, prediction in answer(images[part]).items():
+            answers = outputs[name].answers(prediction)  # (batch, 10 or 1)
+            truth = outputs[name].truth[labels[part], : answers.shape[1]]
+            right[name] = right.get(name, 0) + int((answers == truth).sum())
+            total[name] = total.get(name, 0) + answers.size
+    return {name: round(100 * right[name] / total[name], 3) for name in right}
+
+
+class Turns:
+    """A competitor's clock: it trains while it is its turn.
+
+    Args:
+        connection: The other end is the benchmark's.
+        data: The arrays of an `mnist.npz`.
+        slices: Turns to take.
+        smoke: Whether this is a test of the program, to be done at once.
+    """
+
+    def __init__(
+        self, connection: Connection, data: Any, slices: int, smoke: bool
+    ) -> None:
+        self.connection, self.slices, self.smoke = connection, slices, smoke
+        self.test = data["x_test"], data["y_test"]
+        self.seconds = self.started = 0.0
+        self.ends: list[int] = []
+
+    def begin(
+        self, steps: int, answer: Callable[[], Answer], **facts: Any
+    ) -> None:
+        """Waits for the first turn: the next thing is the first step.
+
+        Args:
+            steps: Of the whole training.
+            answer: Called before each scoring, for the present weights.
+            **facts: What the report says of this competitor.
+        """
+        slices = min(self.slices, steps)
+        self.ends = [steps * (i + 1) // slices for i in range(slices)]
+        self.answer = answer
+        self.connection.send({"steps": steps, **facts})
+        self._wait()
+
+    def step(self, step: int, images: int) -> None:
+        """Counts a step that was done; at the end of a turn, scores and waits.
+
+        Args:
+            step: Steps done so far.
+            images: Training images seen so far.
+        """
+        if step < self.ends[0]:
+            return
+        self.seconds += time.perf_counter() - self.started
+        self.ends = [end for end in self.ends if end > step]
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.connection.send(
+            {
+                "step": step,
+                "images": images,
+                "seconds": round(self.seconds, 3),
+                **score(self.answer(), *self.test),
+                "peak_megabytes": round(kilobytes / 1024),
+                "last": not self.ends,
+            }
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        try:
+            message = self.connection.recv()
+        except EOFError:
+            message = "end"  # Nobody asks any more.
+        if message == "end":
+            # Whatever else a training does at its end is not asked for.
+            os._exit(0)
+        self.started = time.perf_counter()
+
+
+def work(
+    connection: Connection, name: str, path: Path, seed: int, smoke: bool
+) -> None:
+    """A competitor's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The benchmark ends it.
+    competitor = COMPETITORS[name]
+    modules = {"Keras": "peers_keras", "PyTorch": "peers_torch"}
+    module = importlib.import_module(
+        f"benchmarks.{modules[competitor.framework]}"
+    )
+    data = dict(np.load(path))
+    slices = 2 if smoke else competitor.slices
+    module.train(name, data, path, seed, Turns(connection, data, slices, smoke))
