@@ -61,7 +61,7 @@ def launch(
     one fails, or gets no step done in `timeout` seconds, all are killed and
     started again, to go on from the newest checkpoint; not where that is of no
     use, since the input is wrong or training diverged. SIGINT and SIGTERM are
-    passed on; a second one kills all.
+    passed on, SIGTERM until all have ended; a second one kills all.
 
     Args:
         command: A Python program and its arguments: `["train.py", ...]`.
@@ -217,7 +217,7 @@ class _Job:
             codes = [process.poll() for process in self.processes]
             if None not in codes:
                 return int(any(codes)), "stopped"
-            if codes.count(None) < len(codes):  # None goes on alone.
+            if codes.count(None) < len(codes):  # No one goes on alone.
                 deadline = min(deadline, now + _SAVING)
             if now > deadline or len(signals.received) > 1:
                 return 1, "killed"

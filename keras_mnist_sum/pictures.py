@@ -176,12 +176,12 @@ def _colours(image: Image.Image) -> np.ndarray:
             f"A picture must have 1 to {_MOST_PIXELS:,} pixels. "
             f"Received: {image.width} x {image.height}"
         )
-    if _has_frames(image):
-        raise InputError(
-            "A picture must be one image: a copy of one frame is. "
-            "Received: several frames"
-        )
     try:
+        if _has_frames(image):
+            raise InputError(
+                "A picture must be one image: a copy of one frame is. "
+                "Received: several frames"
+            )
         with warnings.catch_warnings(action="ignore"):
             return _decoded(image)
     except InputError:

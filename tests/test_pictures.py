@@ -273,6 +273,10 @@ def test_several_frames_are_refused(kind, tmp_path):
         with pytest.raises(InputError, match="Received: several frames"):
             to_mnist(image)
         assert alike(to_mnist(image.copy()), to_mnist(five())) > 0.95
+    image = Image.open(path)
+    image.close()
+    with pytest.raises(InputError, match="Received: "):
+        to_mnist(image)
 
 
 def test_photo_with_more_behind_it_is_read(tmp_path):
