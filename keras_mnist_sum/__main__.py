@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_mnist_sum import cli
 from keras_mnist_sum import launching
+from keras_mnist_sum.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -143,6 +144,11 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
 
 
 def _export(values: argparse.Namespace) -> None:
+    if not values.quantize and (values.data or values.data_dir):
+        raise InputError(
+            "--data and --data-dir say whose images --quantize takes. "
+            f"Received: {values.data or values.data_dir!r} without --quantize"
+        )
     from keras_mnist_sum.quiet import import_tensorflow
 
     import_tensorflow()

@@ -26,7 +26,7 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
     figure = Figure(figsize=(11, 3.1), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     sides = figure.subplots(1, 4, width_ratios=(1, 1, 1.6, 1.3))
-    sides[0].imshow(answer.image, cmap="gray_r")
+    sides[0].imshow(answer.image, cmap="gray")
     sides[0].set_title("what the model saw", fontsize=10)
     sides[0].set_axis_off()
     bar = "|" if difference == "absolute" else ""
@@ -51,7 +51,8 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
         axes.bar(output.values, prediction, color=colours)
         axes.set_ylim(0, 1)
         axes.set_xticks(output.values)
-        axes.tick_params(labelsize=8 if len(prediction) < 12 else 6)
+        axes.tick_params(labelsize=8)
+        axes.tick_params("x", labelsize=8 if len(prediction) < 12 else 6)
         axes.set_ylabel("probability" if name == "digit" else "", fontsize=9)
     with written_aside(path) as aside:
         figure.savefig(aside)

@@ -26,6 +26,8 @@ _LAUNCHER = "KERAS_MNIST_SUM_LAUNCHER"
 # stopped by SIGINT, nobody reads, and stopped by SIGTERM.
 _FINAL = (0, 2, 3, 130, 141, 143)
 _GRACE = 5.0  # seconds in which workers end by themselves
+_SAVING = 15.0  # and in which the last one does, of those told to stop
+_AGAIN = 1.0  # seconds between two SIGTERM
 
 
 def beat() -> None:
@@ -59,7 +61,7 @@ def launch(
     one fails, or gets no step done in `timeout` seconds, all are killed and
     started again, to go on from the newest checkpoint; not where that is of no
     use, since the input is wrong or training diverged. SIGINT and SIGTERM are
-    passed on; a second one kills all.
+    passed on, SIGTERM until all have ended; a second one kills all.
 
     Args:
         command: A Python program and its arguments: `["train.py", ...]`.
@@ -97,7 +99,7 @@ def launch(
                 code, reason = job.watch(timeout, signals)
             finally:
                 job.kill()
-            if signals.received:
+            if code and signals.received:
                 _say("stopped: the same command goes on")
                 return 128 + signals.received[0]
             if code in _FINAL or restarts == max_restarts:
@@ -185,33 +187,44 @@ class _Job:
         Returns:
             The exit code, and what happened, in a few words.
         """
-        asked: float | None = None  # when the signal was passed on
         while True:
             codes = [process.poll() for process in self.processes]
-            failed = [code for code in codes if code]
             if self.unread.is_set():
                 return 141, "nobody reads"
             if signals.received:
-                if asked is None:
-                    asked = time.monotonic()
-                    self._send(signals.received[0])
-                late = time.monotonic() - asked > timeout
-                if late or len(signals.received) > 1:
-                    return 1, "killed"
-                if None not in codes:
-                    return 1, "stopped"
-            elif failed:
+                return self._stop(timeout, signals)
+            if any(codes):
                 return self._diagnose()
-            elif None not in codes:
+            if None not in codes:
                 return 0, "done"
-            else:
-                for index, code in enumerate(codes):
-                    last = self.heartbeats[index].stat().st_mtime
-                    if code is None and time.time() - last > timeout:
-                        return 1, (
-                            f"worker {index} got no step done in "
-                            f"{timeout:.0f} seconds"
-                        )
+            for index, code in enumerate(codes):
+                last = self.heartbeats[index].stat().st_mtime
+                if code is None and time.time() - last > timeout:
+                    return 1, (
+                        f"worker {index} got no step done in "
+                        f"{timeout:.0f} seconds"
+                    )
+            time.sleep(0.1)
+
+    def _stop(self, timeout: float, signals: _Signals) -> tuple[int, str]:
+        """Passes a signal on, and waits for the end of all."""
+        signum = signals.received[0]
+        deadline = time.monotonic() + timeout
+        self._send(signum)
+        sent = time.monotonic()
+        while True:
+            now = time.monotonic()
+            codes = [process.poll() for process in self.processes]
+            if None not in codes:
+                return int(any(codes)), "stopped"
+            if codes.count(None) < len(codes):  # No one goes on alone.
+                deadline = min(deadline, now + _SAVING)
+            if now > deadline or len(signals.received) > 1:
+                return 1, "killed"
+            if signum == signal.SIGTERM and now > sent + _AGAIN:
+                # TensorFlow drops one that comes as it connects the workers.
+                self._send(signum)
+                sent = now
             time.sleep(0.1)
 
     def _diagnose(self) -> tuple[int, str]:

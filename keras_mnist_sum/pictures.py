@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
+from PIL import UnidentifiedImageError
 
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
@@ -44,9 +45,8 @@ def read_picture(path: str | Path) -> Image.Image:
             return _read(path)
     except Exception as error:
         # A damaged picture surfaces as any of a dozen exceptions.
-        known = isinstance(error, (_Refused, Image.DecompressionBombError))
-        why = str(error) if known else getattr(error, "strerror", None)
-        why = why or type(error).__name__
+        why = str(error) if isinstance(error, _Refused) else None
+        why = why or getattr(error, "strerror", None) or type(error).__name__
         raise InputError(
             "A picture must be one whole image in a file of type "
             f"{', '.join(_FORMATS)}. Received: {str(path)!r} ({why})"
@@ -64,15 +64,28 @@ def _read(path: Path) -> Image.Image:
         raise _Refused("no such file")
     if path.stat().st_size > _LARGEST_FILE:
         raise _Refused("it is too large")
-    with Image.open(path, formats=_FORMATS) as image:
+    if not path.stat().st_size:
+        raise _Refused("it is empty")
+    too_many = _Refused(f"it has more than {_MOST_PIXELS:,} pixels")
+    try:
+        opened = Image.open(path, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise _Refused("it is none of these") from None
+    except Image.DecompressionBombError:
+        raise too_many from None
+    with opened as image:
         if image.width * image.height > _MOST_PIXELS:
-            raise _Refused(f"it has {image.width} x {image.height} pixels")
-        # Phones store what belongs to a photo behind it, as an MPO file.
-        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise too_many
+        if _has_frames(image):
             raise _Refused("it has several frames")
         image.draft(None, (_LEAST_SIDE, _LEAST_SIDE))
         image.load()
         return image
+
+
+def _has_frames(image: Image.Image) -> bool:
+    # Phones store what belongs to a photo behind it, as an MPO file.
+    return getattr(image, "is_animated", False) and image.format != "MPO"
 
 
 def to_mnist(picture: Picture) -> np.ndarray:
@@ -164,6 +177,11 @@ def _colours(image: Image.Image) -> np.ndarray:
             f"Received: {image.width} x {image.height}"
         )
     try:
+        if _has_frames(image):
+            raise InputError(
+                "A picture must be one image: a copy of one frame is. "
+                "Received: several frames"
+            )
         with warnings.catch_warnings(action="ignore"):
             return _decoded(image)
     except InputError:

@@ -47,7 +47,7 @@ def silence() -> Iterator[None]:
     native code too, and drops it.
 
     Should the block fail, it is shown, unless it is with an `InputError`, which
-    says all that there is to say.
+    says all that there is to say, or by Ctrl-C.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
@@ -55,7 +55,7 @@ def silence() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except InputError:
+        except (InputError, KeyboardInterrupt):
             raise
         except BaseException:
             sys.stderr.flush()

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import task
-from keras_mnist_sum.models import INPUT_SHAPES
+from keras_mnist_sum.contract import INPUT_SHAPES
 from keras_mnist_sum.models import differences_of
 
 SIDE = task.IMAGE_SIZE

@@ -262,6 +262,7 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
         (["--format", "onnx", "--quantize"], "litert to be quantised"),
         (["--format", "onnx", "--out", "taken"], "not overwritten"),
         (["--format", "pickle"], "'pickle'"),
+        (["--format", "onnx", "--data", "sample"], "'sample' without"),
         (["taken/model.onnx", "--format", "litert"], "takes a Keras model"),
         (["nowhere", "--format", "litert"], "which does not exist"),
         (["--format", "litert", "--out", "taken/model.onnx"], "Cannot write"),

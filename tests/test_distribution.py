@@ -308,7 +308,9 @@ def pretend(monkeypatch):
             tf.distribute,
             "MirroredStrategy",
             lambda devices: SimpleNamespace(
-                devices=devices, num_replicas_in_sync=len(devices)
+                devices=devices,
+                num_replicas_in_sync=len(devices),
+                extended=SimpleNamespace(worker_devices=devices),
             ),
         )
         return find_devices("auto")
@@ -334,6 +336,52 @@ def test_all_gpus_train_at_the_precision_that_the_least_is_made_for(
     assert devices.strategy.devices == [f"/GPU:{i}" for i in range(count)]
     assert devices.precision("auto") == precision
     assert devices.precision("float32") == "float32"
+
+
+def test_startup_line_names_the_devices_and_counts_the_replicas(pretend):
+    assert str(pretend((8, 0))) == "1 GPU"
+    two = pretend((8, 0), (8, 0))
+    assert str(two) == "2 replicas (GPU:0, GPU:1)"
+    each = str(dataclasses.replace(two, workers=2))
+    assert each == "2 replicas (2 workers, GPU:0, GPU:1 of each)"
+
+
+def test_without_a_tpu_there_is_one_clear_error(monkeypatch):
+    def nothing():
+        raise ValueError("Please provide a TPU Name to connect to.")
+
+    resolvers = tf.distribute.cluster_resolver
+    monkeypatch.setattr(resolvers, "TPUClusterResolver", nothing)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match="needs a TPU. Received: ValueError"):
+        find_devices("tpu")
+
+
+def test_a_cluster_comes_before_gpus_and_one_worker_is_none(
+    pretend, monkeypatch
+):
+    pretend((8, 0), (8, 0))
+    joined = []
+    monkeypatch.setattr(
+        distribution,
+        "_multi_worker_strategy",
+        lambda: SimpleNamespace(num_replicas_in_sync=4),
+    )
+    monkeypatch.setattr(
+        "keras_mnist_sum.cluster.Cluster.wait_for_all",
+        lambda cluster, say: joined.append(cluster.worker),
+    )
+    for addresses, workers in ((["a:1", "b:1"], 2), (["a:1"], 1)):
+        index = len(addresses) - 1
+        config = {
+            "cluster": {"worker": addresses},
+            "task": {"type": "worker", "index": index},
+        }
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        devices = find_devices("auto", lambda text: None)
+        assert (devices.workers, devices.worker) == (workers, index)
+    assert joined == [1]
+    assert devices.strategy.devices == ["/GPU:0", "/GPU:1"]
 
 
 def test_float16_on_several_devices_is_refused(pretend):

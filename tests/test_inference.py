@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_mnist_sum import converting
+from keras_mnist_sum import runs
 from keras_mnist_sum import task
+from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference import Predictor
+from keras_mnist_sum.models import build_model
 from keras_mnist_sum.pretrained import ONNX_PATH
 from keras_mnist_sum.sources import load_mnist
 
@@ -148,6 +152,31 @@ def test_model_is_found_by_the_end_of_its_name(tmp_path, mnist, name):
     shutil.copy(ONNX_PATH, tmp_path / name)
     answer = Predictor.load(tmp_path / name)(mnist[0][0], 3)
     assert answer.digit == mnist[1][0]
+
+
+def test_every_form_of_a_model_gives_the_same_answers(tmp_path, mnist):
+    """A run directory and each file that can be made of it."""
+    config = Config(backbone="small", width=2, difference="signed")
+    model = build_model(config)
+    model.save(tmp_path / runs.MODEL)
+    runs.write_text(tmp_path / runs.CONFIG, config.to_json())
+    targets = [tmp_path, tmp_path / runs.MODEL] + [
+        converting.export(model, tmp_path, format).path
+        for format in ("saved_model", "litert", "onnx")
+    ]
+    targets.append(tmp_path / "saved_model")
+    images, numbers = mnist[0][:3], [0, 5, 9]
+    expected = model.predict(
+        {"image": images[..., np.newaxis], "number": np.eye(10)[numbers]},
+        verbose=0,
+    )
+    for target in targets:
+        predictor = Predictor.load(target)
+        assert predictor.difference == "signed"
+        answers = predictor(images, numbers)
+        for name, array in expected.items():
+            found = np.stack([answer.predictions[name] for answer in answers])
+            np.testing.assert_allclose(found, array, atol=1e-5)
 
 
 def test_what_does_not_agree_is_said(mnist):

@@ -163,6 +163,48 @@ def test_signal_is_passed_on_and_ends_all(tmp_path, signum):
     assert gone(tmp_path)
 
 
+def test_sigterm_that_got_lost_is_sent_again(launch):
+    """As TensorFlow drops one that comes while it connects the workers."""
+    code, out, _ = launch(
+        "def stop(*_): print('saved'), os._exit(143)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if index == 0: os.kill(os.getppid(), signal.SIGTERM)\n"
+        "wait(0.5)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "wait(60)"
+    )
+    assert code == 143
+    assert sorted(out.splitlines()) == [
+        "[0] saved",
+        "[1] saved",
+        "launch stopped: the same command goes on",
+    ]
+
+
+def test_worker_that_does_not_stop_with_the_others_is_killed(
+    launch, tmp_path, monkeypatch
+):
+    """In seconds: it may wait for one that has ended."""
+    monkeypatch.setattr(launching, "_SAVING", 1)
+    begun = time.monotonic()
+    code, _, _ = launch(
+        "if index: signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if index: os.kill(os.getppid(), signal.SIGTERM)\n"
+        "wait(60)",
+    )
+    assert code == 143 and time.monotonic() - begun < 20
+    assert gone(tmp_path)
+
+
+def test_signal_that_comes_after_the_last_step_spoils_nothing(launch):
+    code, out, _ = launch(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if index: os.kill(os.getppid(), signal.SIGTERM)\n"
+        "wait(0.5)"
+    )
+    assert (code, out) == (0, "")
+
+
 def test_workers_stop_when_their_launcher_is_no_more(tmp_path):
     process = start(
         tmp_path,
