@@ -219,22 +219,34 @@ def _read(version: Any, test_only: bool) -> dict[str, np.ndarray]:
 
 
 def _decode(version: Any, part: str) -> dict[str, np.ndarray]:
+    """Reads the records in batches; one by one, as tensorflow-datasets does,
+    takes three times as long."""
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
-    def decode(example: Any) -> Any:
-        image = tf.io.decode_png(example["image"], channels=1)
-        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
+    features = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+    }
 
-    builder = tfds.builder_from_directory(version)
-    count = builder.info.splits[part].num_examples
-    dataset = builder.as_dataset(
-        split=part,
-        shuffle_files=False,
-        decoders={"image": tfds.decode.SkipDecoding()},
+    def decode_image(png: Any) -> Any:
+        image = tf.io.decode_png(png, channels=1)
+        return tf.ensure_shape(image, (28, 28, 1))
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(records: Any) -> Any:
+        examples = tf.io.parse_example(records, features)
+        images = tf.map_fn(
+            decode_image, examples["image"], fn_output_signature=tf.uint8
+        )
+        return images, examples["label"]
+
+    files = sorted(
+        str(path) for path in version.glob(f"mnist-{part}.tfrecord*")
     )
-    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    # All in one batch; a set that holds fewer has no such batch.
-    dataset = dataset.batch(count, drop_remainder=True)
-    images, labels = next(iter(dataset))
-    return {"images": images.numpy()[..., 0], "labels": labels.numpy()}
+    dataset = tf.data.TFRecordDataset(files, buffer_size=2**20).batch(500)
+    dataset = dataset.map(decode, num_parallel_calls=2)
+    images, labels = zip(*dataset.as_numpy_iterator())
+    return {
+        "images": np.concatenate(images)[..., 0],
+        "labels": np.concatenate(labels),
+    }
