@@ -71,7 +71,7 @@ class Point:
         tf.config.experimental.enable_op_determinism()  # As in a run.
         self.model = compile_model(build_model(self.config), self.config)
         self.memory["model"] = megabytes()
-        self.seconds(self.steps or LEAST[0])  # Traces.
+        self.seconds(LEAST[0])  # Traces.
         while self.steps is None:
             steps, least = LEAST
             self.steps = max(steps, round(least / self.seconds(steps)))
@@ -140,8 +140,10 @@ def measure(name: str, folder: Path) -> list[dict[str, Any]]:
         for future in begun.values():
             future.result()  # All have traced.
         rounds = [
-            {x: process.submit(piece).result() for x, (_, process) in
-             points.items()}
+            {
+                x: process.submit(piece).result()
+                for x, (_, process) in points.items()
+            }
             for _ in range(ROUNDS[name])
         ]
         rows = []

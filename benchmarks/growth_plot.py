@@ -1,5 +1,6 @@
 """The picture of what training costs as it grows."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -30,18 +31,19 @@ def draw(report: dict, path: Path) -> None:
         sizes = [row[name] for row in rows]
         if name == "images":
             seconds = [row["seconds_of_an_epoch"] for row in rows]
-            upper.set_title("an epoch", fontsize=12)
+            upper.set_title("time of an epoch", fontsize=12)
         else:
             seconds = [row["milliseconds_of_a_step"] / 1000 for row in rows]
-            upper.set_title("a step", fontsize=12)
+            upper.set_title("time of a step", fontsize=12)
         memory = [row["megabytes"]["training"] for row in rows]
         _line(upper, sizes, seconds, power, _time)
-        _line(lower, sizes, memory, power, lambda x: f"{x:,.0f} MB")
+        _line(lower, sizes, memory, power, lambda x: f"{x:,.0f}")
+        lower.set_title("peak memory", fontsize=12)
         lower.set_xlabel(label)
         lower.set_xticks(sizes, [f"{size:,}" for size in sizes])
         lower.minorticks_off()
-    grid[0, 0].set_ylabel("time, s")
-    grid[1, 0].set_ylabel("peak memory, MB")
+    grid[0, 0].set_ylabel("s")
+    grid[1, 0].set_ylabel("MB")
     facts = report["environment"]
     figure.suptitle(
         "What training costs as it grows: the default preset, full MNIST, "
@@ -55,7 +57,9 @@ def draw(report: dict, path: Path) -> None:
     figure.savefig(path)
 
 
-def _line(axes: Axes, sizes: list, values: list, power: int, text) -> None:
+def _line(
+    axes: Axes, sizes: list, values: list, power: int, text: Callable
+) -> None:
     last = sizes[-1], values[-1]
     axes.plot(
         sizes,

@@ -124,7 +124,9 @@ def measure(fit: Fit, rounds: int, batches: int) -> dict:
     size = fit.config.batch_size
     return {
         "batch_size": size,
-        "pipeline_images_per_second": round(median(lambda x: size / x["alone"])),
+        "pipeline_images_per_second": round(
+            median(lambda x: size / x["alone"])
+        ),
         "fit_images_per_second": round(median(lambda x: size / x["piped"])),
         "ratio": round(median(lambda x: x["piped"] / x["alone"]), 1),
         "milliseconds_of_a_step": round(median(lambda x: 1e3 * x["piped"]), 2),

@@ -2,20 +2,22 @@
 
     python -m benchmarks.tables
 
-Every figure comes from `benchmarks/results/*.json`, which
-`benchmarks/seeds.py` and `benchmarks/heads.py` wrote; a table stands between
-two comments in the text, `<!-- KIND: NAMES -->` and `<!-- end -->`, and is
-replaced there.
+Every figure comes from `benchmarks/results/*.json`, which the other benchmarks
+wrote; a table stands between two comments in the text, `<!-- KIND: NAMES -->`
+and `<!-- end -->`, and is replaced there.
 """
 
 import json
 import re
 from pathlib import Path
 
+from benchmarks import costs
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "cost.md",
     ROOT / "docs" / "heads.md",
     ROOT / "docs" / "results.md",
     ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
@@ -40,6 +42,8 @@ def fill(text: str) -> str:
         "table": _table,
         "commands": _commands,
         "additive": _additive,
+        "cost": _cost,
+        "measured": _measured,
     }
 
     def replace(match: re.Match) -> str:
@@ -96,6 +100,21 @@ def _additive(names: list[str]) -> str:
     best = [str(report["right_cells_at_optimum"]) for report in reports]
     header = [name.replace("_", " ") for name in names]
     return _markdown(["after steps", *header], [*rows, ["optimum", *best]])
+
+
+def _cost(names: list[str]) -> str:
+    [name] = names
+    results, table = costs.TABLES[name]
+    if not (RESULTS / f"{results}.json").is_file():
+        return "Not measured yet."
+    return _markdown(*table(_load(results)))
+
+
+def _measured(names: list[str]) -> str:
+    [name] = names
+    if not (RESULTS / f"{name}.json").is_file():
+        return f"`python -m benchmarks.{name}`"
+    return costs.circumstances(_load(name))
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:
