@@ -33,6 +33,7 @@ from benchmarks.growth_plot import draw
 from keras_mnist_sum import cli
 from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.sources import load_mnist
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,13 +203,22 @@ def main() -> int:
     values = parser.parse_args()
 
     def command() -> None:
+        if values.draw and not RESULTS.is_file():
+            raise InputError(
+                "`--draw` draws what was measured before. "
+                f"Received: no file {str(RESULTS)!r}"
+            )
         if not values.draw:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
+                # First: it has MNIST decoded, for which this process would
+                # need TensorFlow, and the memory of a process counts as used
+                # by those that it starts.
+                peak = peak_of_a_run(folder)
                 save_images(folder)
                 report = {
                     "command": "python -m benchmarks.growth",
-                    "megabytes_of_the_default_run": peak_of_a_run(folder),
+                    "megabytes_of_the_default_run": peak,
                     **{name: measure(name, folder) for name in SWEEPS},
                 }
             rows = [row for name in SWEEPS for row in report[name]]
