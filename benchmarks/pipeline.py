@@ -1,58 +1,173 @@
-"""Is the input pipeline ever the bottleneck?
+"""How long does a training step wait for its data?
 
     python -m benchmarks.pipeline
 
-Measures, in turns in one process, images per second of the pipeline alone
-(warps included) and of training steps on batches that are already there, with
-the default preset, and prints medians and their ratio.
+For the presets `residual` and `fast`, in turns in one process: images per
+second of the input pipeline alone and of `fit` on it; the time that `fit` then
+waits in the iterator's `next`; and the time of `fit` on one batch that is
+there already. Pipeline and training share the cores, so a step without any
+input to compute is faster by more than the wait. Prints medians and writes them
+to `benchmarks/results/pipeline.json`.
 """
 
+import json
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from keras_mnist_sum.quiet import import_tensorflow
 
 import_tensorflow()
 
+import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from keras_mnist_sum import environment  # noqa: E402
 from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.compiling import compile_model  # noqa: E402
+from keras_mnist_sum.config import Config  # noqa: E402
 from keras_mnist_sum.models import build_model  # noqa: E402
+from keras_mnist_sum.sources import Mnist  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
 
 ROUNDS = 9
-BATCHES, STEPS = 200, 20
+STEPS = {"residual": 24, "fast": 104}  # of a piece of `fit`
+WARM = 4  # of them, the first ones, not timed: the buffers are still empty
+BATCHES = 200  # of a piece of the pipeline alone
+RESULTS = Path(__file__).parent / "results" / "pipeline.json"
+
+
+class Fit:
+    """Pieces of `fit`, on the pipeline and on a batch that is there."""
+
+    def __init__(self, mnist: Mnist, config: Config, steps: int, warm: int):
+        self.config, self.steps, self.warm = config, steps, warm
+        self.examples = mnist.hold_out(config.validation_fraction)[:2]
+        self.model = compile_model(build_model(config), config)
+        self.model.make_train_function()
+        self.whole = self.model.train_function
+        self.step = tf.function(self.model.train_step)
+        self.there = tf.data.Dataset.from_tensors(
+            next(iter(self._pipeline()))
+        ).repeat()
+
+    def _pipeline(self) -> tf.data.Dataset:
+        return pipeline.training_dataset(*self.examples, self.config)
+
+    def pipeline_alone(self, batches: int) -> float:
+        """Seconds for a batch."""
+        iterator = iter(self._pipeline())
+        next(iterator)
+        start = time.perf_counter()
+        for _ in range(batches):
+            next(iterator)
+        return (time.perf_counter() - start) / batches
+
+    def on_pipeline(self) -> float:
+        """Seconds for a step."""
+        return self._fit(self._pipeline(), self.whole)
+
+    def on_batch_that_is_there(self) -> float:
+        """Seconds for a step."""
+        return self._fit(self.there, self.whole)
+
+    def share_of_waiting(self) -> float:
+        """What part of its time `fit` spends in the iterator's `next`."""
+        waits = []
+
+        def step(iterator: tf.data.Iterator) -> dict:
+            start = time.perf_counter()
+            batch = next(iterator)
+            waits.append(time.perf_counter() - start)
+            return self.step(batch)
+
+        seconds = self._fit(self._pipeline(), step)
+        return statistics.mean(waits[self.warm :]) / seconds
+
+    def _fit(self, data: tf.data.Dataset, train_function: Callable) -> float:
+        self.model.train_function = train_function
+        ends = []
+        note = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: ends.append(
+                time.perf_counter()
+            )
+        )
+        self.model.fit(
+            data,
+            steps_per_epoch=self.steps,
+            shuffle=False,
+            callbacks=[note],
+            verbose=0,
+        )
+        return (ends[-1] - ends[self.warm - 1]) / (self.steps - self.warm)
+
+
+def measure(fit: Fit, rounds: int, batches: int) -> dict:
+    """Medians over rounds, in each of which everything is measured once."""
+
+    def one_round() -> dict[str, float]:
+        return {
+            "alone": fit.pipeline_alone(batches),
+            "piped": fit.on_pipeline(),
+            "waiting": fit.share_of_waiting(),
+            "there": fit.on_batch_that_is_there(),
+        }
+
+    one_round()  # Traces.
+    found = [one_round() for _ in range(rounds)]
+
+    def median(value: Callable[[dict[str, float]], float]) -> float:
+        return statistics.median(value(each) for each in found)
+
+    size = fit.config.batch_size
+    return {
+        "batch_size": size,
+        "pipeline_images_per_second": round(
+            median(lambda x: size / x["alone"])
+        ),
+        "fit_images_per_second": round(median(lambda x: size / x["piped"])),
+        "ratio": round(median(lambda x: x["piped"] / x["alone"]), 1),
+        "milliseconds_of_a_step": round(median(lambda x: 1e3 * x["piped"]), 2),
+        "waiting_percent": round(median(lambda x: 100 * x["waiting"]), 2),
+        "waiting_percent_of_rounds": [
+            round(100 * each["waiting"], 2) for each in found
+        ],
+        "cost_percent": round(
+            median(lambda x: 100 * (1 - x["there"] / x["piped"])), 1
+        ),
+        "cost_percent_of_rounds": [
+            round(100 * (1 - each["there"] / each["piped"]), 1)
+            for each in found
+        ],
+    }
 
 
 def main() -> None:
-    config = presets.get(presets.DEFAULT).config
-    mnist = load_mnist("sample")
-    images, labels, *_ = mnist.hold_out(config.validation_fraction)
-    batches = pipeline.training_dataset(images, labels, config).repeat()
-    batches = iter(batches)
-    model = compile_model(build_model(config), config)
-    step = tf.function(model.train_step)
-    batch = next(batches)
-    step(batch)
-    rates: dict[str, list[float]] = {"pipeline": [], "training": []}
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for _ in range(BATCHES):
-            next(batches)
-        elapsed = time.perf_counter() - start
-        rates["pipeline"].append(BATCHES * config.batch_size / elapsed)
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            step(batch)
-        elapsed = time.perf_counter() - start
-        rates["training"].append(STEPS * config.batch_size / elapsed)
-    for name, values in rates.items():
-        middle = statistics.median(values)
-        print(f"{name:<10}{middle:10,.0f} images/s (median of {ROUNDS})")
-    pairs = zip(rates["pipeline"], rates["training"])
-    print(f"ratio     {statistics.median(a / b for a, b in pairs):10.1f}")
+    mnist = load_mnist("auto")
+    facts = json.loads(environment.to_json())
+    del facts["command"]
+    tf.config.experimental.enable_op_determinism()  # As in a run.
+    report = {
+        "command": "python -m benchmarks.pipeline",
+        "n": ROUNDS,
+        "data": mnist.description,
+        "presets": {},
+        "environment": facts,
+    }
+    for name, steps in STEPS.items():
+        fit = Fit(mnist, presets.get(name).config, steps, WARM)
+        found = report["presets"][name] = measure(fit, ROUNDS, BATCHES)
+        print(
+            f"{name:<10}"
+            f"pipeline alone {found['pipeline_images_per_second']:9,} images/s"
+            f", fit {found['fit_images_per_second']:7,} images/s; a step waits "
+            f"{found['waiting_percent']:.2f} % of its time; input costs "
+            f"{found['cost_percent']:.1f} %"
+        )
+    print(f"medians of {ROUNDS} rounds")
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,16 @@
 
     python -m benchmarks.tables
 
-Every figure comes from `benchmarks/results/*.json`, which
-`benchmarks/seeds.py`, `benchmarks/heads.py` and `benchmarks/peers.py` wrote; a
-table stands between
-two comments in the text, `<!-- KIND: NAMES -->` and `<!-- end -->`, and is
-replaced there.
+Every figure comes from `benchmarks/results/*.json`, which the other benchmarks
+wrote; a table stands between two comments in the text, `<!-- KIND: NAMES -->`
+and `<!-- end -->`, and is replaced there.
 """
 
 import json
 import re
 from pathlib import Path
 
+from benchmarks import costs
 from benchmarks import peers_report
 from keras_mnist_sum import presets
 
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "cost.md",
     ROOT / "docs" / "heads.md",
     ROOT / "docs" / "performance.md",
     ROOT / "docs" / "results.md",
@@ -46,6 +46,8 @@ def fill(text: str) -> str:
         "commands": _commands,
         "additive": _additive,
         "peers": _peers,
+        "cost": _cost,
+        "measured": _measured,
     }
 
     def replace(match: re.Match) -> str:
@@ -117,6 +119,21 @@ def _peers(parts: list[str]) -> str:
     }
     report = _load("peers")
     return "\n\n".join(makers[part](report) for part in parts)
+
+
+def _cost(names: list[str]) -> str:
+    [name] = names
+    results, table = costs.TABLES[name]
+    if not (RESULTS / f"{results}.json").is_file():
+        return "Not measured yet."
+    return _markdown(*table(_load(results)))
+
+
+def _measured(names: list[str]) -> str:
+    [name] = names
+    if not (RESULTS / f"{name}.json").is_file():
+        return f"`python -m benchmarks.{name}`"
+    return costs.circumstances(_load(name))
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -19,6 +19,10 @@ from keras_mnist_sum.sources import check_examples
 # One stream of random draws each: two streams never share a seed.
 _SHUFFLE, _WARP, _NUMBER, _VALIDATION_NUMBER, _ELASTIC = range(5)
 
+# No loop or branch below depends on a tensor, so there is nothing to translate;
+# looking for some would take most of the time that making a dataset does.
+_as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def training_dataset(
     images: np.ndarray,
@@ -63,6 +67,7 @@ def training_dataset(
     all_labels = tf.constant(labels, tf.int64)
     affine = any((config.rotation, config.scale, config.shear, config.shift))
 
+    @_as_it_is
     def image_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = _epoch_shuffle(
             step, config.batch_size, len(images), config.seed
@@ -90,6 +95,7 @@ def training_dataset(
             )
         return batch, tf.gather(all_labels, index)
 
+    @_as_it_is
     def number_batch(step: tf.Tensor) -> tf.Tensor:
         seed = _seed(config.seed, _NUMBER, step)
         return _numbers(config.batch_size, seed)[part]
@@ -136,7 +142,11 @@ def validation_dataset(
     check_examples(images, labels)
     mnist = tf.data.Dataset.from_tensor_slices(
         (images[..., np.newaxis], labels.astype("int64"))
-    ).map(lambda image, label: (tf.cast(image, tf.float32) / 255.0, label))
+    ).map(
+        _as_it_is(
+            lambda image, label: (tf.cast(image, tf.float32) / 255.0, label)
+        )
+    )
     numbers = tf.data.Dataset.from_tensor_slices(
         _numbers(len(images), _seed(config.seed, _VALIDATION_NUMBER, 0))
     )
@@ -154,6 +164,7 @@ def _example(config: Config) -> Callable:
             values = outputs[name].truth[..., np.newaxis]  # (10, 10, 1)
             tables[name] = values.astype("float32")
 
+    @_as_it_is
     def example(mnist: tuple, number: tf.Tensor) -> tuple[dict, dict]:
         image, digit = mnist
         pair = tf.stack([digit, number], axis=1)  # (batch, 2)

@@ -206,9 +206,14 @@ def _read(version: Any, test_only: bool) -> dict[str, np.ndarray]:
             arrays["train_images"] = np.zeros((0, size, size), "uint8")
             arrays["train_labels"] = np.zeros(0, "uint8")
             continue
-        decode = functools.partial(_decode, version, part)
-        files = sorted(version.glob(f"mnist-{part}.*"))
-        found = arraycache.cached(files, decode) if files else decode()
+        files = sorted(version.glob(f"mnist-{part}.tfrecord*"))
+        if not files:
+            raise InputError(
+                "MNIST is read from TFRecord files, which tensorflow-datasets "
+                f"prepares by default. Received: {str(version)!r}, which has "
+                f"none for {part!r}"
+            )
+        found = arraycache.cached(files, functools.partial(_decode, files))
         if len(found["labels"]) != count:
             raise InputError(
                 f"MNIST has {count} {part} images. "
@@ -218,23 +223,33 @@ def _read(version: Any, test_only: bool) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _decode(version: Any, part: str) -> dict[str, np.ndarray]:
+def _decode(files: list[Any]) -> dict[str, np.ndarray]:
+    """Reads the records in batches; one by one, as tensorflow-datasets does,
+    takes three times as long."""
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
-    def decode(example: Any) -> Any:
-        image = tf.io.decode_png(example["image"], channels=1)
-        return tf.ensure_shape(image, (28, 28, 1)), example["label"]
+    features = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+    }
 
-    builder = tfds.builder_from_directory(version)
-    count = builder.info.splits[part].num_examples
-    dataset = builder.as_dataset(
-        split=part,
-        shuffle_files=False,
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
-    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    # All in one batch; a set that holds fewer has no such batch.
-    dataset = dataset.batch(count, drop_remainder=True)
-    images, labels = next(iter(dataset))
-    return {"images": images.numpy()[..., 0], "labels": labels.numpy()}
+    def decode_image(png: Any) -> Any:
+        image = tf.io.decode_png(png, channels=1)
+        return tf.ensure_shape(image, (28, 28, 1))
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(records: Any) -> Any:
+        examples = tf.io.parse_example(records, features)
+        images = tf.map_fn(
+            decode_image, examples["image"], fn_output_signature=tf.uint8
+        )
+        return images, examples["label"]
+
+    dataset = tf.data.TFRecordDataset(list(map(str, files)), buffer_size=2**20)
+    dataset = dataset.batch(500)
+    dataset = dataset.map(decode, num_parallel_calls=2)
+    images, labels = zip(*dataset.as_numpy_iterator())
+    return {
+        "images": np.concatenate(images)[..., 0],
+        "labels": np.concatenate(labels),
+    }

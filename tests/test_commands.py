@@ -277,31 +277,6 @@ def test_reader_that_has_gone_is_no_traceback():
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["train.py", "evaluate.py"])
-def test_help_answers_without_tensorflow_or_numpy(command):
-    program = (
-        "import runpy, sys\n"
-        "sys.argv = [sys.argv[1], '--help']\n"
-        "try:\n"
-        "    runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit as stop:\n"
-        "    heavy = {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
-        "    sys.exit(f'{stop.code} {heavy}')\n"
-    )
-    result = run("-c", program, command, PYTHONPATH=str(ROOT))
-    assert result.stderr.strip() == "0 set()"
-    assert "usage: " in result.stdout
-
-
-def test_importing_the_package_imports_nothing_heavy():
-    program = (
-        "import sys, keras_mnist_sum\n"
-        "keras_mnist_sum.Config\n"
-        "print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))\n"
-    )
-    assert run("-c", program).stdout.strip() == "set()"
-
-
 def test_building_a_model_keeps_the_screen_clean():
     program = "from keras_mnist_sum import build_model; build_model()"
     result = run("-c", program)

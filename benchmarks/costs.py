@@ -1,0 +1,112 @@
+"""Tables of `docs/cost.md`, for `benchmarks/tables.py`.
+
+Each takes what a benchmark wrote to `benchmarks/results/`, and returns the
+header and the rows of a table.
+"""
+
+import functools
+from collections.abc import Callable
+
+_Table = tuple[list[str], list[list[str]]]
+
+
+def waiting(report: dict) -> _Table:
+    """What input costs a training step."""
+    header = [
+        *("", "pipeline alone", "training", "ratio"),
+        *("a step waits", "input costs", "a step"),
+    ]
+    rows = [
+        [
+            f"`{name}`",
+            f"{found['pipeline_images_per_second']:,} images/s",
+            f"{found['fit_images_per_second']:,} images/s",
+            f"{found['ratio']:.0f}",
+            f"{found['waiting_percent']:.2f} %",
+            f"{found['cost_percent']:.1f} %",
+            f"{found['milliseconds_of_a_step']:.1f} ms",
+        ]
+        for name, found in report["presets"].items()
+    ]
+    return header, rows
+
+
+def starting(report: dict) -> _Table:
+    """Seconds from a command to what it is for."""
+    rows = []
+    for name, seconds in report["seconds"].items():
+        least, most = report["least_and_most"][name]
+        command, comma, rest = name.partition(", ")
+        if command.startswith(("python ", "import ")):
+            command = f"`{command}`"
+        rows.append(
+            [
+                f"{command}{comma}{rest}",
+                f"{seconds:.2f} s",
+                f"{least:.2f}-{most:.2f} s",
+            ]
+        )
+    return ["", "median", "range"], rows
+
+
+def growing(name: str, label: str, report: dict) -> _Table:
+    """Time and memory of training over one size."""
+    rows, first = [], report[name][0]
+    epochs = "seconds_of_an_epoch" in first
+    for row in report[name]:
+        cells = [
+            f"{row[name]:,}",
+            f"{row['milliseconds_of_a_step']:.1f} ms",
+            f"{row['images_per_second']:,}",
+            f"{row['megabytes']['training']:,} MB",
+        ]
+        if name == "width":
+            cells.insert(1, f"{row['parameters']:,}")
+        if epochs:
+            cells.insert(1, f"{row['seconds_of_an_epoch']:.1f} s")
+        rows.append(cells)
+    header = [label, "a step", "images/s", "peak memory"]
+    if name == "width":
+        header.insert(1, "parameters")
+    if epochs:
+        header.insert(1, "an epoch")
+    return header, rows
+
+
+def memory(report: dict) -> _Table:
+    """Where the default run's memory goes, by when it was first needed."""
+    [default] = [row for row in report["width"] if row["width"] == 32]
+    stages = {
+        "Python, TensorFlow and Keras": default["megabytes"]["TensorFlow"],
+        "and MNIST": default["megabytes"]["images"],
+        "and the model and its optimizer": default["megabytes"]["model"],
+        "and training": default["megabytes"]["training"],
+        "a whole run of `train.py`": report["megabytes_of_the_default_run"],
+    }
+    rows = [[name, f"{value:,} MB"] for name, value in stages.items()]
+    return ["after", "most memory so far"], rows
+
+
+def circumstances(report: dict) -> str:
+    """On what the figures were measured, in a sentence."""
+    facts = report["environment"]
+    packages = facts["packages"]
+    return (
+        f"`{report['command']}`: {facts['processor']}, {facts['device']}, "
+        f"Python {facts['python']}, TensorFlow {packages['tensorflow']}, Keras "
+        f"{packages['keras']}"
+    )
+
+
+# Name of a table: the results that it shows, and how.
+TABLES: dict[str, tuple[str, Callable[[dict], _Table]]] = {
+    "waiting": ("pipeline", waiting),
+    "starting": ("startup", starting),
+    "width": ("growth", functools.partial(growing, "width", "width")),
+    "batch_size": (
+        "growth",
+        functools.partial(growing, "batch_size", "batch size"),
+    ),
+    "images": ("growth", functools.partial(growing, "images", "images")),
+    "memory": ("growth", memory),
+}

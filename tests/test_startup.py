@@ -1,0 +1,73 @@
+"""What is imported when: nothing before there is work for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import startup
+
+ROOT = Path(__file__).parent.parent
+_HELP = """
+import runpy, sys
+before = set(sys.modules)
+sys.argv = [*sys.argv[1:], "--help"]
+try:
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as stop:
+    new = {name.partition(".")[0] for name in set(sys.modules) - before}
+    sys.exit(f"{stop.code} {sorted(new - sys.stdlib_module_names)}")
+"""
+_IMPORT = """
+import sys
+before = set(sys.modules)
+import keras_mnist_sum
+keras_mnist_sum.Config
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(new - sys.stdlib_module_names))
+"""
+_TRAINING = """
+import sys
+from keras_mnist_sum.quiet import import_tensorflow
+import_tensorflow()
+import keras_mnist_sum.training
+print({name.partition(".")[0] for name in sys.modules} & {
+    "tensorflow_datasets", "mlxtend", "onnxruntime", "onnx", "tf2onnx",
+    "ai_edge_litert", "tensorflow_serving", "grpc"})
+"""
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_help_of_every_command_imports_only_python_and_the_package():
+    commands = startup.commands()
+    for one in (["train.py"], ["evaluate.py"], ["-m", "keras_mnist_sum"]):
+        assert one in commands
+    assert ["-m", "keras_mnist_sum", "predict"] in commands
+    for command in commands:
+        result = python("-c", _HELP, *command)
+        assert "usage: " in result.stdout
+        assert result.stderr.strip() == "0 ['keras_mnist_sum']", command
+
+
+def test_importing_the_package_imports_only_python_and_the_package():
+    result = python("-c", _IMPORT)
+    assert result.stdout.strip() == "['keras_mnist_sum']", result.stderr
+
+
+def test_training_imports_nothing_that_it_does_not_need():
+    """Reading a source, or exporting, brings its own libraries."""
+    result = python("-c", _TRAINING)
+    assert result.stdout.strip() == "set()", result.stderr
