@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import task
@@ -25,7 +26,8 @@ _FEW = 100  # pairs: a share of fewer says little
 
 def new_figure(title: str, width: float, height: float) -> Figure:
     """An empty figure of so many inches, with a title."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=13, color=TEXT)
     return figure

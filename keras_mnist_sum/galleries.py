@@ -1,5 +1,7 @@
 """Pictures of many images, each with what is true and what is said of it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +14,9 @@ from keras_mnist_sum.charts import new_figure
 from keras_mnist_sum.charts import signed
 from keras_mnist_sum.scoring import Answers
 from keras_mnist_sum.scoring import Mistake
+
+MOST = 40  # images that are legible in one picture
+_COLUMNS = 8
 
 
 def in_words(answers: Answers, mistake: Mistake) -> str:
@@ -30,15 +35,15 @@ def in_words(answers: Answers, mistake: Mistake) -> str:
     }[name]
 
 
-def how_sure(mistake: Mistake) -> str:
+def how_sure(mistake: Mistake) -> list[str]:
     """The confidence of a mistake, and how many of its ten pairs are wrong,
-    which is all of them where the digit is."""
-    words = []
+    if not all of them for the digit's sake."""
+    lines = []
     if mistake.confidence is not None:
-        words.append(f"{100 * mistake.confidence:.1f} % sure")
+        lines.append(f"{100 * mistake.confidence:.1f} % sure")
     if mistake.name != "digit":
-        words.append(f"{mistake.pairs} of 10 wrong")
-    return ", ".join(words)
+        lines.append(f"{mistake.pairs} of 10 pairs wrong")
+    return lines
 
 
 def examples(answers: Answers) -> Figure:
@@ -75,22 +80,18 @@ def examples(answers: Answers) -> Figure:
     return figure
 
 
-def mistakes(answers: Answers, found: list[Mistake], most: int = 40) -> Figure:
-    """The surest mistakes, at most 40 of them."""
-    shown = found[:most]
+def mistakes(answers: Answers, found: list[Mistake]) -> Figure:
+    """The surest mistakes, at least one and at most 40 of them."""
+    shown = found[:MOST]
     what = f"{len(found):,} of {len(answers.labels):,} test images"
     title = f"{what} have a wrong answer"
     if len(shown) < len(found):
         title += f": the surest {len(shown)}"
-    rows = -(-len(shown) // 8)
-    figure = new_figure(title, 11, 0.5 + 1.55 * max(rows, 1))
-    grid = figure.subplots(max(rows, 1), 8, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, mistake in zip(grid.flat, shown):
+    figure = new_figure(title, 11, 0.5 + 1.7 * -(-len(shown) // _COLUMNS))
+    for axes, mistake in zip(_grid(figure, len(shown)), shown):
         _draw_image(axes, answers.images[mistake.index], False)
         axes.set_title(
-            f"{in_words(answers, mistake)}\n{how_sure(mistake)}",
+            "\n".join([in_words(answers, mistake), *how_sure(mistake)]),
             fontsize=8,
             color=TEXT,
             pad=3,
@@ -98,8 +99,55 @@ def mistakes(answers: Answers, found: list[Mistake], most: int = 40) -> Figure:
     return figure
 
 
+def batch(
+    images: np.ndarray,
+    numbers: np.ndarray,
+    targets: Mapping[str, np.ndarray],
+    what: str,
+) -> Figure:
+    """The first 40 examples of a training batch.
+
+    Args:
+        images: float32 array of shape `(batch, 28, 28, 1)`, 0-1.
+        numbers: Integer array of shape `(batch,)`.
+        targets: By output, an integer array of shape `(batch,)`, values.
+        what: A line for the title: which batch.
+    """
+    shown = min(MOST, len(images))
+    figure = new_figure(
+        f"{what}\nImage and number go in; digit, sum and difference are to "
+        "come out",
+        *(11, 0.8 + 1.8 * -(-shown // _COLUMNS)),
+    )
+    for i, axes in enumerate(_grid(figure, shown)):
+        _draw_image(axes, images[i, ..., 0], right=True)
+        axes.set_title(f"number {numbers[i]}", fontsize=8, color=TEXT, pad=3)
+        axes.text(
+            *(13.5, 29.5),
+            "digit {digit}, sum {sum}\ndifference {difference}".format(
+                **{name: signed(of[i]) for name, of in targets.items()}
+            ),
+            fontsize=8,
+            color=TEXT,
+            ha="center",
+            va="top",
+        )
+    return figure
+
+
+def _grid(figure: Figure, count: int) -> list[Axes]:
+    """As many axes, in rows of eight."""
+    rows = -(-count // _COLUMNS)
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    return list(grid.flat[:count])
+
+
 def _draw_image(axes: Axes, image: np.ndarray, right: bool) -> None:
-    axes.imshow(image, cmap="gray_r")
+    axes.imshow(
+        image, cmap="gray_r", vmin=0, vmax=255 if image.dtype == "uint8" else 1
+    )
     axes.set_axis_off()
     size = task.IMAGE_SIZE
     axes.add_patch(

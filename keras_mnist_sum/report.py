@@ -13,13 +13,16 @@ from keras_mnist_sum import environment
 from keras_mnist_sum import galleries
 from keras_mnist_sum import reportpage
 from keras_mnist_sum import runs
-from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reportpage import Section
 from keras_mnist_sum.scoring import Answers
 
 PAGE = "index.html"
-_CONFUSION = {name: f"confusion_{name}.png" for name in task.outputs()}
+# The widest last: the other two have room side by side.
+_CONFUSION = {
+    name: f"confusion_{name}.png" for name in ("digit", "difference", "sum")
+}
+_RUNTIMES = ("onnxruntime", "ai-edge-litert")
 PICTURES = (
     "examples.png",
     "mistakes.png",
@@ -99,6 +102,8 @@ def save_report(
     folder = folder.resolve()
     machine = json.loads(environment.to_json())
     scored = answers.evaluation()
+    packages = machine["packages"]
+    packages |= {name: environment.version(name) for name in _RUNTIMES}
     facts = {
         **facts,
         "scored": f"{scored.images:,} images, each with every number 0-9: "
@@ -107,10 +112,12 @@ def save_report(
         "machine": f"{machine['processor']}, {machine['device']}",
         "versions": ", ".join(
             f"{name} {version}"
-            for name, version in machine["packages"].items()
+            for name, version in {
+                "Python": machine["python"],
+                **packages,
+            }.items()
             if version
-        )
-        + f", Python {machine['python']}",
+        ),
     }
     with runs.written_aside(folder) as aside:
         aside.mkdir()

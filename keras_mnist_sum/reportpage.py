@@ -37,7 +37,7 @@ th { font-weight: 600; white-space: nowrap; }
 .warning { border-left: 4px solid var(--wrong); padding-left: .75rem; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
 .pictures img { max-width: 100%; height: auto; background: #fff;
-  border-radius: 6px; }
+  border-radius: 6px; box-sizing: border-box; }
 .mistakes { display: grid; gap: 1rem .75rem; padding: 0;
   grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
 .mistakes li { list-style: none; font-size: .85rem; line-height: 1.35; }
@@ -179,7 +179,7 @@ def _mistakes(answers: Answers, found: list[Mistake]) -> str:
                 if answers.errors
                 else ""
             )
-            + f".{more}</p>",
+            + f". Test images are numbered from 0.{more}</p>",
             '<ul class="mistakes">',
             *(_mistake(answers, mistake) for mistake in shown),
             "</ul>",
@@ -194,8 +194,8 @@ def _mistake(answers: Answers, mistake: Mistake) -> str:
     return (
         f'<li><img src="{_data_uri(file.getvalue())}" alt="a {label}">'
         f"<b>{escape(galleries.in_words(answers, mistake))}</b>"
-        f"{escape(galleries.how_sure(mistake))}"
-        f"<span>test image {mistake.index:,}</span></li>"
+        f"{'<br>'.join(galleries.how_sure(mistake))}"
+        f"<span>test image {mistake.index}</span></li>"
     )
 
 
