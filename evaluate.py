@@ -60,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         if values["json"]:
             runs.check_file(values["json"])
+        folder = None
         if values["report"] is not None:
             # Imports matplotlib.
             from keras_mnist_sum import report
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
             }
             runs.write_text(values["json"], evaluation.to_json(results))
         if folder:
-            facts = {"model": str(target.path), "data": mnist.description}
+            facts = {"model": target.describe(), "data": mnist.description}
             report.save_report(folder, answers, target.tables, facts, warnings)
             print(f"\nreport {folder / report.PAGE}")
 

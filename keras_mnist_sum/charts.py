@@ -21,6 +21,7 @@ TEXT, FAINT = "#1a1a1a", "#666666"
 RIGHT, WRONG = "#0072b2", "#d55e00"
 _BLUES = LinearSegmentedColormap.from_list("right", ("#e8f1f8", RIGHT))
 _ORANGES = LinearSegmentedColormap.from_list("wrong", ("#fdeee2", WRONG))
+_DENSITY = LinearSegmentedColormap.from_list("few", ("#cfe2f3", "#08306b"))
 _FEW = 100  # pairs: a share of fewer says little
 
 
@@ -172,8 +173,8 @@ def reliability(answers: Answers) -> Figure:
     """Accuracy beside confidence, of each output that is a distribution."""
     errors = answers.evaluation().calibration_error
     figure = new_figure(
-        "Does it know when it is wrong? Accuracy of answers by confidence",
-        *(11 if len(errors) > 1 else 5, 5.4),
+        "Accuracy of answers by their confidence",
+        *(11 if len(errors) > 1 else 4.6, 5.4),
     )
     grid = figure.subplots(
         2, len(errors), sharex=True, height_ratios=(3, 1), squeeze=False
@@ -203,7 +204,6 @@ def reliability(answers: Answers) -> Figure:
         top.set_title(
             f"{name}: calibration error {100 * error:.2f} %", fontsize=11
         )
-        top.set_aspect("equal")
         top.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         width = 1 / len(bins.count)
         edges = np.arange(len(bins.count)) * width
@@ -236,21 +236,18 @@ def values(answers: Answers) -> Figure:
         classes = answers.outputs[name].values
         low, high = classes[0] - 2, classes[-1] + 2
         inside = (predicted >= low) & (predicted <= high)
+        edges = np.arange(classes[0], classes[-1] + 2) - 0.5
         *_, drawn = axes.hist2d(
             true[inside],
             predicted[inside],
-            bins=(
-                np.arange(classes[0], classes[-1] + 2) - 0.5,
-                np.arange(low, high + 0.1, 0.1),
-            ),
-            cmap="cividis_r",
-            norm=LogNorm(1, true.size),
+            bins=(edges, np.arange(low, high + 0.1, 0.1)),
+            cmap=_DENSITY,
+            norm=LogNorm(vmin=1),
             rasterized=True,
         )
-        ends = np.array((classes[0] - 0.5, classes[-1] + 0.5))
-        for shift in (-0.5, 0.5):
-            axes.plot(ends, ends + shift, color=WRONG, lw=1)
-        axes.set(xlim=ends, ylim=(low, high))
+        for end in (edges[:-1], edges[1:]):  # of what rounds to each value
+            axes.stairs(end, edges, baseline=None, color=WRONG, lw=1.2)
+        axes.set(xlim=edges[[0, -1]], ylim=(low, high))
         error = answers.evaluation().mean_absolute_error[name]
         outside = int((~inside).sum())
         axes.set_title(
@@ -258,7 +255,9 @@ def values(answers: Answers) -> Figure:
             + (f"; {outside:,} values outside" if outside else ""),
             fontsize=11,
         )
-        axes.set_xticks(classes, [signed(value) for value in classes])
+        labels = [signed(value) for value in classes]
+        axes.set_xticks(classes, labels)
+        axes.set_yticks(classes, labels)
         axes.tick_params(labelsize=8)
         axes.set_xlabel(f"true {name}")
         axes.set_ylabel(f"{name} predicted")

@@ -50,7 +50,7 @@ def examples(answers: Answers) -> Figure:
     """20 test images, spread over the set: number, truth and answers."""
     figure = new_figure(
         "Test images, each with a number: the truth and the model's answers",
-        *(11, 5.6),
+        *(11, 5.2),
     )
     chosen = np.linspace(0, len(answers.labels) - 1, 20).astype(int)
     numbers = np.arange(20) * 3 % task.NUM_DIGITS

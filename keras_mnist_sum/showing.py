@@ -66,7 +66,7 @@ def show_data(mnist: Mnist, config: Config, step: int, path: Path) -> str:
         )  # (batch,)
     shown = min(galleries.MOST, len(inputs["image"]))
     what = (
-        f"{shown} of {config.batch_size} examples of batch {step:,}, of "
+        f"{shown} of {config.batch_size} examples of batch {step:,} of "
         f"{config.steps:,}: preset {config.preset}, seed {config.seed}, "
         f"{mnist.description}"
     )
