@@ -227,7 +227,7 @@ def reliability(answers: Answers) -> Figure:
 def values(answers: Answers) -> Figure:
     """Value predicted against true one, of each output that is a value."""
     figure = new_figure(
-        "Predicted against true value; between the lines it rounds right",
+        "Predicted against true value; in the orange boxes it rounds right",
         *(11, 5.9),
     )
     for axes, name in zip(figure.subplots(1, 2), answers.errors):
@@ -237,14 +237,14 @@ def values(answers: Answers) -> Figure:
         low, high = classes[0] - 2, classes[-1] + 2
         inside = (predicted >= low) & (predicted <= high)
         edges = np.arange(classes[0], classes[-1] + 2) - 0.5
-        *_, drawn = axes.hist2d(
+        counts, *_, drawn = axes.hist2d(
             true[inside],
             predicted[inside],
             bins=(edges, np.arange(low, high + 0.1, 0.1)),
             cmap=_DENSITY,
-            norm=LogNorm(vmin=1),
-            rasterized=True,
+            norm=LogNorm(1, 10),
         )
+        drawn.set_clim(1, max(counts.max(), 10))
         for end in (edges[:-1], edges[1:]):  # of what rounds to each value
             axes.stairs(end, edges, baseline=None, color=WRONG, lw=1.2)
         axes.set(xlim=edges[[0, -1]], ylim=(low, high))

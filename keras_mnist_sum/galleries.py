@@ -58,7 +58,7 @@ def examples(answers: Answers) -> Figure:
         index, number = pair
         right = answers.all_right[index, number]
         _draw_image(axes, answers.images[index], right)
-        axes.set_xlim(-1, 75)
+        axes.set_xlim(-1, 80)
         lines = [("number", str(number), "")]
         lines += [("", "truth", "model")]
         lines += [
@@ -74,9 +74,9 @@ def examples(answers: Answers) -> Figure:
             weight = "bold" if wrong else "normal"
             style = {"fontsize": 8, "va": "center", "color": TEXT}
             axes.text(32, y, name, **style)
-            axes.text(60, y, truth, ha="right", **style)
+            axes.text(65, y, truth, ha="right", **style)
             style["color"] = WRONG if wrong else TEXT
-            axes.text(75, y, model, ha="right", fontweight=weight, **style)
+            axes.text(80, y, model, ha="right", fontweight=weight, **style)
     return figure
 
 

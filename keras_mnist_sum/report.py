@@ -196,8 +196,8 @@ def _sections(
         sections.append(
             Section(
                 "Values",
-                "Outputs that are values, not distributions. What lies between "
-                "the two lines is rounded to the true value.",
+                "Outputs that are values, not distributions. What lies in an "
+                "orange box is rounded to the true value.",
                 {"values.png": charts.values(answers)},
             )
         )

@@ -33,13 +33,14 @@ th, td { padding: .25rem 1.25rem .25rem 0; text-align: left;
 th { font-weight: 600; white-space: nowrap; }
 .numbers td, .numbers thead th:not(:first-child) { text-align: right;
   font-variant-numeric: tabular-nums; }
-.numbers td:last-child { text-align: left; }
+.numbers td:last-child { text-align: left; white-space: nowrap; }
+.numbers { display: block; overflow-x: auto; }
 .warning { border-left: 4px solid var(--wrong); padding-left: .75rem; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
 .pictures img { max-width: 100%; height: auto; background: #fff;
   border-radius: 6px; box-sizing: border-box; }
 .mistakes { display: grid; gap: 1rem .75rem; padding: 0;
-  grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
 .mistakes li { list-style: none; font-size: .85rem; line-height: 1.35; }
 .mistakes img { width: 7rem; image-rendering: pixelated;
   border: 2px solid var(--wrong); display: block; margin-bottom: .25rem; }

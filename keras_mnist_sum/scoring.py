@@ -221,7 +221,9 @@ class Answers:
     def bins(self, name: str) -> Bins:
         """Confidence beside accuracy, of an output that is a distribution."""
         confidence = self.confidence[name].ravel().astype("float64")
-        place = np.clip((confidence * _BINS).astype(int), 0, _BINS - 1)
+        # What is no number is in the first bin, and its error no number.
+        place = (np.nan_to_num(confidence) * _BINS).astype(int)
+        place = place.clip(0, _BINS - 1)
         count, total, right = (
             np.bincount(place, weights, _BINS)
             for weights in (None, confidence, self.right[name].ravel())

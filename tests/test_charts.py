@@ -118,6 +118,25 @@ def test_values_are_drawn_against_the_truth_and_none_lost(values):
     assert drawn == [450, 500]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30])
+def test_values_that_are_lost_are_said_to_be(digits, value):
+    answers = ask(digits)
+    for name in ("sum", "difference"):
+        answers.predictions[name] = np.full((50, 10, 1), value, "float32")
+    for axes in charts.values(answers).axes[:2]:
+        assert "; 500 values outside" in axes.get_title()
+    assert answers.evaluation().correct["sum"] == 0
+
+
+def test_probabilities_that_are_no_numbers_have_no_calibration(digits):
+    answers = ask(digits)
+    answers.predictions["sum"] = np.full((50, 10, 19), np.nan)
+    charts.reliability(answers)
+    errors = answers.evaluation().calibration_error
+    assert np.isnan(errors["sum"]) and errors["digit"] == 0
+    assert all(mistake.confidence is None for mistake in answers.mistakes())
+
+
 def test_answer_that_is_no_class_has_a_column_of_its_own(values):
     [axes] = charts.confusion(values, "sum").axes
     assert axes.get_xticklabels()[-1].get_text() == "other"
