@@ -40,13 +40,41 @@ def _add_show_data(commands: argparse._SubParsersAction) -> None:
         help="a run directory: its config and data (default: those of a "
         "preset)",
     )
-    add("--preset", metavar="NAME", help="as in train.py")
-    add("--data", metavar="SOURCE", help="as in train.py")
-    add("--data-dir", metavar="DIR", help="as in train.py")
-    add("--steps", type=int, metavar="N", help="as in train.py")
-    add("--batch-size", type=int, metavar="N", help="as in train.py")
-    add("--seed", type=int, metavar="N", help="as in train.py")
-    add("--difference", metavar="absolute|signed", help="as in train.py")
+    add(
+        "--preset",
+        metavar="NAME",
+        help="the config to start from (default: residual)",
+    )
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="where MNIST comes from, as in train.py (default: as in the run; "
+        "auto for a preset)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="tensorflow-datasets folder (default: the run's; else "
+        "$TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps of the whole run: over its last ones the warps fade",
+    )
+    add("--batch-size", type=int, metavar="N", help="examples in a batch")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="decides which images, numbers and warps",
+    )
+    add(
+        "--difference",
+        metavar="absolute|signed",
+        help="|digit - number|, or digit - number from -9 to 9",
+    )
     add(
         "--step",
         type=int,

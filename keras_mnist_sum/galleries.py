@@ -12,8 +12,8 @@ from keras_mnist_sum.charts import TEXT
 from keras_mnist_sum.charts import WRONG
 from keras_mnist_sum.charts import new_figure
 from keras_mnist_sum.charts import signed
+from keras_mnist_sum.mistakes import Mistake
 from keras_mnist_sum.scoring import Answers
-from keras_mnist_sum.scoring import Mistake
 
 MOST = 40  # images that are legible in one picture
 _COLUMNS = 8
@@ -58,7 +58,7 @@ def examples(answers: Answers) -> Figure:
         index, number = pair
         right = answers.all_right[index, number]
         _draw_image(axes, answers.images[index], right)
-        axes.set_xlim(-1, 80)
+        axes.set_xlim(-1, 83)
         lines = [("number", str(number), "")]
         lines += [("", "truth", "model")]
         lines += [
@@ -76,7 +76,7 @@ def examples(answers: Answers) -> Figure:
             axes.text(32, y, name, **style)
             axes.text(65, y, truth, ha="right", **style)
             style["color"] = WRONG if wrong else TEXT
-            axes.text(80, y, model, ha="right", fontweight=weight, **style)
+            axes.text(83, y, model, ha="right", fontweight=weight, **style)
     return figure
 
 

@@ -14,6 +14,7 @@ from keras_mnist_sum import galleries
 from keras_mnist_sum import reportpage
 from keras_mnist_sum import runs
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.mistakes import find_mistakes
 from keras_mnist_sum.reportpage import Section
 from keras_mnist_sum.scoring import Answers
 
@@ -137,7 +138,7 @@ def _sections(
     answers: Answers, tables: Mapping[str, np.ndarray]
 ) -> list[Section]:
     """The report's pictures, and how to read them."""
-    found = answers.mistakes()
+    found = find_mistakes(answers)
     sections = [
         Section(
             "Examples",

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_mnist_sum import galleries
+from keras_mnist_sum.mistakes import Mistake
 from keras_mnist_sum.scoring import Answers
-from keras_mnist_sum.scoring import Mistake
 
 MARK = '<meta name="generator" content="keras_mnist_sum report">'
 MOST_MISTAKES = 200  # images on the page

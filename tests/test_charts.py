@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from keras_mnist_sum import charts
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import task
+from keras_mnist_sum.mistakes import find_mistakes
 from tests.test_evaluation import answering
 from tests.test_scoring import ask
 
@@ -134,7 +135,7 @@ def test_probabilities_that_are_no_numbers_have_no_calibration(digits):
     charts.reliability(answers)
     errors = answers.evaluation().calibration_error
     assert np.isnan(errors["sum"]) and errors["digit"] == 0
-    assert all(mistake.confidence is None for mistake in answers.mistakes())
+    assert all(mistake.confidence is None for mistake in find_mistakes(answers))
 
 
 def test_answer_that_is_no_class_has_a_column_of_its_own(values):

@@ -3,6 +3,7 @@ from matplotlib.colors import to_hex
 
 from keras_mnist_sum import charts
 from keras_mnist_sum import galleries
+from keras_mnist_sum.mistakes import find_mistakes
 from tests.test_scoring import ask
 
 
@@ -44,7 +45,7 @@ def test_mistakes_are_framed_and_say_what_is_wrong(digits):
     digit[3], digit[3, :, 7] = 0, 0.61
     sums = answers.predictions["sum"]
     sums[14, 5], sums[14, 5, 2] = 0, 0.97
-    found = answers.mistakes()
+    found = find_mistakes(answers)
     figure = galleries.mistakes(answers, found)
     assert figure.get_suptitle() == "2 of 50 test images have a wrong answer"
     titles = [axes.get_title() for axes in figure.axes if axes.images]
@@ -57,7 +58,7 @@ def test_mistakes_are_framed_and_say_what_is_wrong(digits):
 
 def test_more_mistakes_than_are_legible_are_counted(digits):
     answers = ask(digits, lambda name, classes: classes.fill(0))
-    found = answers.mistakes()
+    found = find_mistakes(answers)
     assert len(found) == 50  # with any number but 0, also for a 0
     figure = galleries.mistakes(answers, found)
     assert figure.get_suptitle() == (
