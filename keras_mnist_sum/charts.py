@@ -85,25 +85,23 @@ def confusion(answers: Answers, name: str) -> Figure:
 
 
 def arithmetic(answers: Answers, tables: Mapping[str, np.ndarray]) -> Figure:
-    """The tables of sum and difference: those that were learned, or, without
-    them, the answer given most often in each cell."""
-    learned = bool(tables)
+    """The tables of sum and difference: what was learned, or, without a
+    learned table, the answer given most often in each cell."""
     figure = new_figure(
-        "Arithmetic that the model learned: the likeliest value of each cell"
-        if learned
-        else "Arithmetic as answered: the most common answer of each cell",
-        *(11, 5.9),
+        "Arithmetic: the value that the model takes for each cell", 11, 5.9
     )
     for axes, name in zip(figure.subplots(1, 2), ("sum", "difference")):
         output = answers.outputs[name]
-        values = (
-            output.answers(tables[name])
-            if learned
-            else answers.most_common(name)
-        )
+        if name in tables:
+            what, values = "learned", output.answers(tables[name])
+        else:
+            what, values = "answered most often", answers.most_common(name)
         draw_table(axes, values, output)
-        cells = int((values == output.truth).sum())
-        axes.set_title(f"{name}: {cells} of 100 cells right", fontsize=11)
+        axes.set_title(
+            f"{name}, {what}: {(values == output.truth).sum()} of "
+            f"{np.isfinite(values).sum()} cells right",
+            fontsize=11,
+        )
     return figure
 
 

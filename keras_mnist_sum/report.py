@@ -165,15 +165,10 @@ def _sections(
         ),
         Section(
             "Arithmetic",
-            "The value that the model takes for the sum and the difference of "
-            "each digit and number, wrong ones in an orange frame. "
-            + (
-                "These tables are weights of the model, learned from images "
-                "and numbers like everything else."
-                if tables
-                else "The model holds no table that it learned, or its file "
-                "does not show it, so these are its most common answers."
-            ),
+            "The sum and the difference of each digit and number, wrong ones "
+            "in an orange frame. Learned tables are weights of the model. "
+            "Without one, or where the file does not show it, the answer given "
+            "most often to the test images takes its place.",
             {"arithmetic.png": charts.arithmetic(answers, tables)},
         ),
         Section(
