@@ -39,45 +39,68 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FILE",
         help="also write counts and accuracies to FILE, as JSON",
     )
+    add(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="also write a page, DIR/index.html, with mistakes, confusion, "
+        "tables and calibration, and its pictures as PNG files (default: the "
+        "folder report in the run directory)",
+    )
     values = vars(parser.parse_args(arguments))
 
     def command() -> None:
         from keras_mnist_sum.quiet import import_tensorflow
 
         import_tensorflow()
+        from keras_mnist_sum import evaluation
         from keras_mnist_sum import runs
-        from keras_mnist_sum.evaluation import evaluate
-        from keras_mnist_sum.evaluation import to_json
-        from keras_mnist_sum.targets import load_data
-        from keras_mnist_sum.targets import open_target
+        from keras_mnist_sum import targets
 
         if values["json"]:
             runs.check_file(values["json"])
-        target = open_target(values["target"])
-        mnist = load_data(
+        folder = None
+        if values["report"] is not None:
+            # Imports matplotlib.
+            from keras_mnist_sum import report
+
+            folder = Path(
+                values["report"] or report.folder_in(values["target"])
+            )
+            report.check_folder(folder)
+        target = targets.open_target(values["target"])
+        mnist = targets.load_data(
             target.config, values["data"], values["data_dir"], test_only=True
         )
+        warnings = [mnist.warning] if mnist.warning else []
         own = target.config and target.config.data == "sample"
         if mnist.source == "sample" and not own:
-            print(
-                "WARNING: the sample's test images are training images of "
-                "MNIST, which this model may have been trained on"
+            warnings.append(
+                "the sample's test images are training images of MNIST, which "
+                "this model may have been trained on"
             )
-        scored = evaluate(
+            print(f"WARNING: {warnings[-1]}")
+        answers = evaluation.ask(
             target.answerer,
             mnist.test_images,
             mnist.test_labels,
             target.difference,
         )
+        scored = answers.evaluation()
         print(f"model  {target.path}\ntest   {mnist.description}")
         print(f"\n{scored.table()}")
         if values["json"]:
-            report = {
+            results = {
                 "target": str(target.path),
                 "data": mnist.description,
                 **scored.to_dict(),
             }
-            runs.write_text(values["json"], to_json(report))
+            runs.write_text(values["json"], evaluation.to_json(results))
+        if folder:
+            facts = {"model": target.describe(), "data": mnist.description}
+            report.save_report(folder, answers, target.tables, facts, warnings)
+            print(f"\nreport {folder / report.PAGE}")
 
     return cli.run(command)
 

@@ -1,6 +1,7 @@
 """`python -m keras_mnist_sum COMMAND`: see `--help`."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,11 +15,113 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND"
     )
+    _add_show_data(commands)
     _add_predict(commands)
     _add_launch(commands)
     _add_export(commands)
     values = parser.parse_args(arguments)
     return cli.run(lambda: values.run(values))
+
+
+def _add_show_data(commands: argparse._SubParsersAction) -> None:
+    show = commands.add_parser(
+        "show-data",
+        help="draw a training batch, as the model gets it",
+        description="Draws images of a training batch, warped as the model "
+        "gets them, with their numbers and targets. A batch is a function of "
+        "config, data and step: it is the one that such a run trains on.",
+    )
+    show.set_defaults(run=_show_data)
+    add = show.add_argument
+    add(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="a run directory: its config and data (default: those of a "
+        "preset)",
+    )
+    add(
+        "--preset",
+        metavar="NAME",
+        help="the config to start from (default: residual)",
+    )
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="where MNIST comes from, as in train.py (default: as in the run; "
+        "auto for a preset)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="tensorflow-datasets folder (default: the run's; else "
+        "$TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps of the whole run: over its last ones the warps fade",
+    )
+    add("--batch-size", type=int, metavar="N", help="examples in a batch")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="decides which images, numbers and warps",
+    )
+    add(
+        "--difference",
+        metavar="absolute|signed",
+        help="|digit - number|, or digit - number from -9 to 9",
+    )
+    add(
+        "--step",
+        type=int,
+        default=0,
+        metavar="K",
+        help="which batch, from 0 (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the PNG file to write (default: batch-K.png)",
+    )
+
+
+def _show_data(values: argparse.Namespace) -> None:
+    from keras_mnist_sum import presets
+    from keras_mnist_sum import runs
+    from keras_mnist_sum.config import Config
+    from keras_mnist_sum.errors import InputError
+
+    if values.target and values.preset:
+        raise InputError(
+            "A run has a preset of its own. "
+            f"Received: {str(values.target)!r} and --preset {values.preset}"
+        )
+    config = (
+        Config.from_json(runs.read_text(values.target / runs.CONFIG))
+        if values.target
+        else presets.get(values.preset or presets.DEFAULT).config
+    )
+    names = ("steps", "batch_size", "seed", "difference")
+    changes = {name: getattr(values, name) for name in names}
+    config = dataclasses.replace(
+        config, **{k: v for k, v in changes.items() if v is not None}
+    )
+    path = values.out or Path(f"batch-{values.step}.png")
+    runs.check_file(path)
+    from keras_mnist_sum.quiet import import_tensorflow
+
+    import_tensorflow()
+    from keras_mnist_sum import showing
+    from keras_mnist_sum import targets
+
+    mnist = targets.load_data(config, values.data, values.data_dir)
+    print(showing.show_data(mnist, config, values.step, path))
 
 
 def _add_predict(commands: argparse._SubParsersAction) -> None:

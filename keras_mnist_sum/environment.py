@@ -28,7 +28,7 @@ def _facts(replicas: int) -> dict:
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: version(name) for name in _PACKAGES},
         "system": platform.platform(),
         "processor": _processor(),
         "cores": cores(),
@@ -73,7 +73,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """The version of an installed package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,21 +1,20 @@
-"""What people would rather look at."""
+"""The picture of a run: answers to test images, and what it learned."""
 
 from pathlib import Path
 
 import keras
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import task
+from keras_mnist_sum.charts import TEXT
+from keras_mnist_sum.charts import WRONG
+from keras_mnist_sum.charts import draw_table
 from keras_mnist_sum.evaluation import Answerer
 from keras_mnist_sum.evaluation import table_cells_right
 from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.runs import written_aside
-
-_RIGHT, _WRONG = "#1a1a1a", "#d55e00"  # told apart without colour vision, too
 
 
 def save_overview(
@@ -70,7 +69,7 @@ def save_overview(
             f"{bars}{answer['digit']} − {number}{bars} = "
             f"{answer['difference']}",
             fontsize=9,
-            color=_RIGHT if right else _WRONG,
+            color=TEXT if right else WRONG,
             fontweight="normal" if right else "bold",
         )
     sides = figure.add_gridspec(
@@ -78,39 +77,11 @@ def save_overview(
     )
     for column, (name, table) in enumerate(tables.items()):
         axes = figure.add_subplot(sides[column])
-        _draw_table(axes, table, outputs[name])
+        draw_table(axes, outputs[name].answers(table), outputs[name])
         axes.set_title(
             f"learned {name}: {cells[name]} of 100 cells right",
             fontsize=11,
             pad=8,
         )
-        axes.set_xlabel("number")
-        axes.set_ylabel("digit")
     with written_aside(path) as aside:
         figure.savefig(aside)
-
-
-def _draw_table(axes: Axes, table: np.ndarray, output: task.Output) -> None:
-    """Draws the most likely value of each (digit, number) cell."""
-    values = output.answers(table)  # (10, 10)
-    low, high = min(output.values), max(output.values)
-    axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
-    axes.set_xticks(range(10))
-    axes.set_yticks(range(10))
-    for digit, number in np.ndindex(values.shape):
-        value = values[digit, number]
-        dark = value < (low + high) / 2
-        axes.text(
-            number,
-            digit,
-            str(value),
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if dark else "black",
-        )
-        if value != output.truth[digit, number]:
-            corner = (number - 0.5, digit - 0.5)
-            axes.add_patch(
-                Rectangle(corner, 1, 1, fill=False, ec=_WRONG, lw=2.5)
-            )

@@ -20,6 +20,7 @@ LITERT = "model.tflite"
 LITERT_INT8 = "model_int8.tflite"
 ONNX = "model.onnx"
 OVERVIEW = "overview.png"
+REPORT = "report"
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 

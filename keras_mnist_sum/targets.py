@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
@@ -15,6 +18,7 @@ from keras_mnist_sum.contract import Predict
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.loading import load_model
 from keras_mnist_sum.models import differences_of
+from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.pretrained import PATH
 from keras_mnist_sum.pretrained import load_pretrained
 from keras_mnist_sum.sources import Mnist
@@ -32,6 +36,8 @@ class Target:
         answerer: The same, ready for `evaluation.evaluate`.
         difference: Which difference it computes.
         config: The config it was trained with, if `path` is in a run directory.
+        tables: The tables that it learned, as `models.learned_tables` returns
+            them; empty where it has none, or the format hides them.
     """
 
     path: Path
@@ -39,6 +45,19 @@ class Target:
     answerer: evaluation.Answerer
     difference: str
     config: Config | None = None
+    tables: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """What was opened, in a line for a person."""
+        if self.path == PATH:
+            return "the model that comes with the package"
+        if self.config is None:
+            return str(self.path)
+        return (
+            f"{self.path}: preset {self.config.preset}, head "
+            f"{self.config.head}, {self.config.steps:,} steps of "
+            f"{self.config.batch_size}, seed {self.config.seed}"
+        )
 
 
 def open_target(path: Path | None = None) -> Target:
@@ -61,9 +80,10 @@ def open_target(path: Path | None = None) -> Target:
         return _target(path, predict, answerer, differences)
     path, model = open_model(path)
     answerer = evaluation.answerer_of_model(model)
-    return _target(
+    target = _target(
         path, model.predict_on_batch, answerer, differences_of(model)
     )
+    return replace(target, tables=learned_tables(model))
 
 
 def open_model(path: Path | None = None) -> tuple[Path, keras.Model]:

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from matplotlib import image as picture
-from matplotlib.figure import Figure
 
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import models
@@ -17,9 +16,9 @@ def test_overview_is_drawn_for_every_head(
     digits, head, difference, tmp_path, monkeypatch
 ):
     drawn = []
-    draw = plots._draw_table
+    draw = plots.draw_table
     monkeypatch.setattr(
-        plots, "_draw_table", lambda *of: drawn.append(of) or draw(*of)
+        plots, "draw_table", lambda *of: drawn.append(of) or draw(*of)
     )
     model = models.build_model(
         Config(width=4, head=head, difference=difference)
@@ -33,13 +32,3 @@ def test_overview_is_drawn_for_every_head(
     assert list(tmp_path.iterdir()) == [path]
     # Learned tables are drawn, given ones are not.
     assert len(drawn) == (2 if head == "table" else 0)
-
-
-def test_wrong_cells_are_outlined():
-    output = task.outputs()["sum"]
-    table = np.eye(output.num_classes)[output.table]
-    table[4, 5] = np.roll(table[4, 5], 1)
-    axes = Figure().add_subplot()
-    plots._draw_table(axes, table, output)
-    [outline] = axes.patches
-    assert outline.get_xy() == (4.5, 3.5)  # number 5, digit 4

@@ -1,0 +1,200 @@
+"""A report: a page on how good a model is, and its pictures as files."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_mnist_sum import charts
+from keras_mnist_sum import environment
+from keras_mnist_sum import galleries
+from keras_mnist_sum import reportpage
+from keras_mnist_sum import runs
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.mistakes import find_mistakes
+from keras_mnist_sum.reportpage import Section
+from keras_mnist_sum.scoring import Answers
+
+PAGE = "index.html"
+# The widest last: the other two have room side by side.
+_CONFUSION = {
+    name: f"confusion_{name}.png" for name in ("digit", "difference", "sum")
+}
+_RUNTIMES = ("onnxruntime", "ai-edge-litert")
+PICTURES = (
+    "examples.png",
+    "mistakes.png",
+    *_CONFUSION.values(),
+    "arithmetic.png",
+    "accuracy.png",
+    "reliability.png",
+    "values.png",
+)
+
+
+def folder_in(target: Path | None) -> Path:
+    """Where the report of a run goes, if nobody says: a folder in the run.
+
+    Args:
+        target: The run; `None` means the newest one in `runs/`.
+
+    Raises:
+        InputError: If that is no run directory.
+    """
+    run = target or runs.newest_run()
+    if run and (run / runs.CONFIG).is_file():
+        return run / runs.REPORT
+    raise InputError(
+        "Only a run has a place of its own for a report: name a folder, "
+        "--report DIR. "
+        f"Received: {str(target or 'the model that comes with the package')!r}"
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """Checks, without writing, that a report may be written to `folder`.
+
+    Raises:
+        InputError: If it holds anything but an earlier report, or is not
+            writable.
+    """
+    page = folder / PAGE
+    runs.check_file(page)
+    if not folder.is_dir():
+        return
+    ours = page.is_file() and reportpage.MARK in page.read_text(
+        encoding="utf-8", errors="replace"
+    )
+    allowed = {PAGE, *PICTURES} if ours else set()
+    others = {path.name for path in folder.iterdir()} - allowed
+    if others:
+        raise InputError(
+            "A report needs a new or empty folder, or one that holds an "
+            f"earlier report alone. Received: {str(folder)!r}, which holds "
+            f"{min(others)}"
+        )
+
+
+def save_report(
+    folder: Path,
+    answers: Answers,
+    tables: Mapping[str, np.ndarray],
+    facts: Mapping[str, str],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes a page, `index.html`, which needs no other file, and its
+    pictures as PNG files.
+
+    Args:
+        folder: Where to: whole, or not at all. An earlier report is replaced.
+        answers: What the model answered to the test set.
+        tables: The tables that it learned, as `models.learned_tables` returns
+            them; empty if there are none, or they cannot be seen.
+        facts: What the page says first, by name: which model, which data.
+        warnings: What is to be known before the numbers are believed.
+
+    Raises:
+        InputError: If `check_folder` does, or the system refuses to write.
+    """
+    check_folder(folder)
+    folder = folder.resolve()
+    machine = json.loads(environment.to_json())
+    scored = answers.evaluation()
+    packages = machine["packages"]
+    packages |= {name: environment.version(name) for name in _RUNTIMES}
+    facts = {
+        **facts,
+        "scored": f"{scored.images:,} images, each with every number 0-9: "
+        f"{scored.pairs:,} pairs",
+        "date": machine["time"].replace("T", " ").replace("+00:00", " UTC"),
+        "machine": f"{machine['processor']}, {machine['device']}",
+        "versions": ", ".join(
+            f"{name} {version}"
+            for name, version in {
+                "Python": machine["python"],
+                **packages,
+            }.items()
+            if version
+        ),
+    }
+    with runs.written_aside(folder) as aside:
+        aside.mkdir()
+        sections = _sections(answers, tables)
+        for section in sections:
+            for name, figure in section.pictures.items():
+                figure.savefig(aside / name, dpi=150)
+        page = reportpage.render(facts, warnings, answers, sections, aside)
+        (aside / PAGE).write_text(page, encoding="utf-8")
+        before = aside.with_name(f"{aside.name}-before")
+        if folder.is_dir():
+            folder.rename(before)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _sections(
+    answers: Answers, tables: Mapping[str, np.ndarray]
+) -> list[Section]:
+    """The report's pictures, and how to read them."""
+    found = find_mistakes(answers)
+    sections = [
+        Section(
+            "Examples",
+            "Twenty test images, spread evenly over the set. A wrong answer is "
+            "bold and orange, and so is the frame of its image.",
+            {"examples.png": galleries.examples(answers)},
+        ),
+        Section(
+            "Mistakes",
+            "",
+            {"mistakes.png": galleries.mistakes(answers, found)}
+            if found
+            else {},
+            mistakes=found,
+        ),
+        Section(
+            "Confusion",
+            "A row for each true value, a column for each answer; the cells "
+            "count pairs, right ones on the blue diagonal.",
+            {
+                file: charts.confusion(answers, name)
+                for name, file in _CONFUSION.items()
+            },
+        ),
+        Section(
+            "Arithmetic",
+            "The sum and the difference of each digit and number, wrong ones "
+            "in an orange frame. Learned tables are weights of the model. "
+            "Without one, or where the file does not show it, the answer given "
+            "most often to the test images takes its place.",
+            {"arithmetic.png": charts.arithmetic(answers, tables)},
+        ),
+        Section(
+            "Accuracy by digit and number",
+            "The share of test images of that digit for which the answer with "
+            "that number is right. Rows differ where digits are hard to read; "
+            "cells of a row differ where the arithmetic does.",
+            {"accuracy.png": charts.accuracy(answers)},
+        ),
+        Section(
+            "Confidence",
+            "The pairs in 15 bins of confidence. A point above the dashed line "
+            "is a bin in which the model is right more often than it believes, "
+            "one below it less often. Calibration error is the distance from "
+            "the line, averaged over pairs. The bars count the pairs of each "
+            "bin, on a logarithmic scale.",
+            {"reliability.png": charts.reliability(answers)},
+        ),
+    ]
+    if answers.errors:
+        sections.append(
+            Section(
+                "Values",
+                "Outputs that are values, not distributions. What lies in an "
+                "orange box is rounded to the true value.",
+                {"values.png": charts.values(answers)},
+            )
+        )
+    return sections

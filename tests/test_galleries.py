@@ -1,0 +1,67 @@
+import numpy as np
+from matplotlib.colors import to_hex
+
+from keras_mnist_sum import charts
+from keras_mnist_sum import galleries
+from keras_mnist_sum.mistakes import find_mistakes
+from tests.test_scoring import ask
+
+
+def framed(axes):
+    return to_hex(axes.patches[0].get_edgecolor()) == charts.WRONG
+
+
+def test_examples_show_number_truth_and_answer_and_mark_mistakes(digits):
+    def change(name, classes):
+        if name == "sum":
+            classes[:, 3] = 18
+
+    answers = ask(digits, change, "signed")
+    figure = galleries.examples(answers)
+    chosen = np.linspace(0, 49, 20).astype(int)
+    for i, axes in enumerate(figure.axes):
+        image, number = chosen[i], i * 3 % 10
+        assert (axes.images[0].get_array() == answers.images[image]).all()
+        texts = [text.get_text() for text in axes.texts if text.get_text()]
+        label = int(answers.labels[image])
+        said = 18 if number == 3 else label + number
+        difference = str(label - number).replace("-", "−")
+        assert texts == [
+            *("number", str(number), "truth", "model"),
+            *("digit", str(label), str(label)),
+            *("sum", str(label + number), str(said)),
+            *("difference", difference, difference),
+        ]
+        orange = [
+            t.get_text() for t in axes.texts if t.get_color() == "#d55e00"
+        ]
+        assert orange == (["18"] if number == 3 else [])
+        assert framed(axes) == (number == 3)
+
+
+def test_mistakes_are_framed_and_say_what_is_wrong(digits):
+    answers = ask(digits)
+    digit = answers.predictions["digit"]
+    digit[3], digit[3, :, 7] = 0, 0.61
+    sums = answers.predictions["sum"]
+    sums[14, 5], sums[14, 5, 2] = 0, 0.97
+    found = find_mistakes(answers)
+    figure = galleries.mistakes(answers, found)
+    assert figure.get_suptitle() == "2 of 50 test images have a wrong answer"
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert titles == [
+        "4 + 5 = 9, said 2\n97.0 % sure\n1 of 10 pairs wrong",
+        "3 read as 7\n61.0 % sure",
+    ]
+    assert all(framed(axes) for axes in figure.axes if axes.images)
+
+
+def test_more_mistakes_than_are_legible_are_counted(digits):
+    answers = ask(digits, lambda name, classes: classes.fill(0))
+    found = find_mistakes(answers)
+    assert len(found) == 50  # with any number but 0, also for a 0
+    figure = galleries.mistakes(answers, found)
+    assert figure.get_suptitle() == (
+        "50 of 50 test images have a wrong answer: the surest 40"
+    )
+    assert sum(bool(axes.images) for axes in figure.axes) == 40
