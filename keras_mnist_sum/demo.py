@@ -6,6 +6,7 @@ import errno
 import http.server
 import ipaddress
 import json
+import re
 import socket
 import socketserver
 import sys
@@ -13,6 +14,7 @@ import threading
 import urllib.parse
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +110,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.page = page.replace('"VALUES"', json.dumps(values)).encode()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
-        address = ipaddress.ip_address(self.server_address[0])
+        address = ipaddress.ip_address(str(self.server_address[0]))
         self.names: set[str] | None = None
         if address.is_loopback:
             self.names = {"localhost", "127.0.0.1", "::1", str(address)}
@@ -121,7 +123,7 @@ class Server(http.server.ThreadingHTTPServer):
         # HTTPServer's own asks a name server for a name that nobody needs.
         socketserver.TCPServer.server_bind(self)
 
-    def handle_error(self, request, client_address) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         # A browser that went away is no news. All else is a defect.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
@@ -196,12 +198,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _is_welcome(self, path: str) -> bool:
         """Whether this is our name and the path; else says that it is not."""
         host = self.headers.get("Host", "")
-        name = urllib.parse.urlsplit(f"//{host}").hostname
+        name = re.sub(r":\d*$", "", host).strip("[]").lower()
         if self.server.names is not None and name not in self.server.names:
             self.send_error(
                 403, f"This host has another name. Received: {host!r}"
             )
-        elif urllib.parse.urlsplit(self.path).path != path:
+        elif self.path.partition("?")[0] != path:
             self.send_error(
                 404, f"There is no such page. Received: {self.path!r}"
             )
@@ -209,12 +211,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return True
         return False
 
-    def _number(self) -> object:
-        query = urllib.parse.urlsplit(self.path).query
-        number = urllib.parse.parse_qs(query).get("number", [None])[-1]
+    def _number(self) -> int | str:
+        query = self.path.partition("?")[2]
+        number = urllib.parse.parse_qs(query).get("number", [""])[-1]
         try:
             return int(number)
-        except (TypeError, ValueError):
+        except ValueError:
             return number
 
     def send_error(
@@ -244,7 +246,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def finish(self) -> None:
-        """Hears a refused client out: else it is cut off before it reads why."""
+        """Hears a refused client out, who else could not read why."""
         self.wfile.flush()
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
+from PIL import UnidentifiedImageError
 
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
@@ -47,6 +48,8 @@ def read_picture(path: str | Path | bytes) -> Image.Image:
         # A damaged picture surfaces as any of a dozen exceptions.
         known = isinstance(error, (_Refused, Image.DecompressionBombError))
         why = str(error) if known else getattr(error, "strerror", None)
+        if isinstance(error, UnidentifiedImageError):
+            why = "of no such type"
         why = why or type(error).__name__
         if isinstance(source, bytes):
             received = f"{len(source):,} bytes"
