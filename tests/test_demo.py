@@ -19,12 +19,12 @@ import pytest
 from PIL import Image
 from PIL import ImageDraw
 
+from benchmarks.strokes import strokes
 from keras_mnist_sum import demo
 from keras_mnist_sum.__main__ import main
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference import Predictor
 from keras_mnist_sum.pictures import strokes_to_mnist
-from tests.strokes import strokes
 
 ROOT = Path(__file__).parent.parent
 CANVAS = "application/octet-stream"

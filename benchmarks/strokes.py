@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def _arc(x, y, width, height, start, end, n=24):
+def _arc(x, y, width, height, start, end, n=16):
     """Points of an ellipse around `(x, y)`; degrees, clockwise from the
     right."""
     angles = np.radians(np.linspace(start, end, n))
