@@ -1,6 +1,21 @@
-"""The ten digits as a hand would draw them: paths in a unit square."""
+"""The ten digits as a hand might draw them, and how well they are read.
+
+    python -m benchmarks.strokes
+
+draws each digit 100 times on the demo's canvas: 20 to 95 % of its side high,
+anywhere on it, with a pen of 3 to 10 % of it, slanted, turned by up to 10
+degrees and with a trembling hand.
+"""
+
+import argparse
 
 import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from keras_mnist_sum import Predictor
+from keras_mnist_sum.demo import SIDE
+from keras_mnist_sum.pictures import strokes_to_mnist
 
 
 def _arc(x, y, width, height, start, end, n=16):
@@ -50,3 +65,69 @@ def strokes(digit, size=0.7, at=(0.5, 0.5)):
         [(x + size * (a - 0.5), y + size * (b - 0.5)) for a, b in stroke]
         for stroke in STROKES[digit]
     ]
+
+
+def canvas(paths, width=0.075):
+    """The ink of strokes, as the page sends it.
+
+    Args:
+        paths: Strokes; a list of points each, x and y in 0-1.
+        width: Of the pen, as a part of the canvas's side.
+
+    Returns:
+        A uint8 array of shape `(256, 256)`.
+    """
+    side = 4 * SIDE
+    image = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(image)
+    radius = width * side / 2
+    for path in paths:
+        points = [(x * side, y * side) for x, y in path]
+        pen.line(points, 255, round(2 * radius), joint="curve")
+        for x, y in (points[0], points[-1]):
+            box = (x - radius, y - radius, x + radius, y + radius)
+            pen.ellipse(box, 255)
+    return np.array(image.reduce(4))
+
+
+def _by_hand(digit, generator):
+    """A drawing of it like no other."""
+    uniform = generator.uniform
+    size = uniform(0.2, 0.95)
+    at = uniform(size / 2, 1 - size / 2, 2)
+    turn = np.radians(uniform(-10, 10))
+    form = np.array(
+        [
+            [np.cos(turn), -np.sin(turn) - uniform(-0.1, 0.3)],
+            [np.sin(turn), np.cos(turn)],
+        ]
+    )
+    paths = [
+        at
+        + (np.array(path) @ form.T)
+        + generator.normal(0, 0.012 * size, (len(path), 2))
+        for path in strokes(digit, size, (0, 0))
+    ]
+    return canvas(paths, uniform(0.03, 0.1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=100, help="of each digit")
+    values = parser.parse_args()
+    predictor = Predictor.load()
+    generator = np.random.default_rng(0)
+    right = [
+        predictor(strokes_to_mnist(_by_hand(digit, generator)), 3).digit
+        == digit
+        for digit in range(10)
+        for _ in range(values.count)
+    ]
+    print(f"{sum(right)} of {len(right)} drawings read right")
+    for digit in range(10):
+        part = right[digit * values.count : (digit + 1) * values.count]
+        print(f"  {digit}: {sum(part)} of {len(part)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PIL import ImageDraw
 
+from benchmarks.strokes import canvas
 from benchmarks.strokes import strokes
 from keras_mnist_sum import demo
 from keras_mnist_sum.__main__ import main
@@ -54,18 +54,7 @@ def ask(server, path="/answer?number=3", body=b"", method="POST", **headers):
 
 
 def drawing(digit, size=0.7, at=(0.5, 0.5), width=0.075):
-    """A canvas, as the page sends it: uint8 array of shape `(256, 256)`."""
-    side = 4 * demo.SIDE
-    image = Image.new("L", (side, side))
-    draw = ImageDraw.Draw(image)
-    radius = width * side / 2
-    for stroke in strokes(digit, size, at):
-        points = [(x * side, y * side) for x, y in stroke]
-        draw.line(points, 255, round(2 * radius), joint="curve")
-        for x, y in (points[0], points[-1]):
-            box = (x - radius, y - radius, x + radius, y + radius)
-            draw.ellipse(box, 255)
-    return np.array(image.reduce(4))
+    return canvas(strokes(digit, size, at), width)
 
 
 def png(image):
