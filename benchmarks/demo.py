@@ -104,12 +104,12 @@ def main() -> None:
     parser.add_argument("--screenshot", type=Path, metavar="FILE")
     values = parser.parse_args()
     with serve() as server, open_browser() as browser:
-        page = browser.new_page(viewport={"width": 1120, "height": 790})
+        page = browser.new_page(viewport={"width": 1120, "height": 700})
         page.goto(server.url)
         if values.screenshot:
             draw(page, 7)
             page.wait_for_timeout(500)
-            page.screenshot(path=values.screenshot)
+            page.screenshot(path=values.screenshot, full_page=True)
             page.locator("#clear").click()
         times = sorted(measure(page, values.strokes))
     print(

@@ -176,8 +176,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not self._is_welcome("/answer"):
             return
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
-            self.send_error(400, f"Content-Length is missing: {length!r}")
+        if not re.fullmatch("[0-9]{1,15}", length):
+            self.send_error(
+                400, f"Content-Length must be a count. Received: {length!r}"
+            )
         elif int(length) > LARGEST:
             self.send_error(
                 413,
@@ -247,8 +249,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         """Hears a refused client out, who else could not read why."""
-        self.wfile.flush()
         with contextlib.suppress(OSError):
+            self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(2)
             for _ in range(2 * LARGEST // _CHUNK):
