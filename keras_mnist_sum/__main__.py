@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     _add_show_data(commands)
     _add_predict(commands)
+    _add_demo(commands)
     _add_launch(commands)
     _add_export(commands)
     values = parser.parse_args(arguments)
@@ -164,6 +165,43 @@ def _predict(values: argparse.Namespace) -> int:
     return predicting.predict(
         values.pictures, values.number, values.model, values.json, values.show
     )
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="a page to draw a digit on, and see the three answers",
+        description="Serves a page on which to draw a digit or drop a photo, "
+        "to pick a number and to see the three answers while drawing.",
+    )
+    demo.set_defaults(run=_demo)
+    add = demo.add_argument
+    add(
+        "--model",
+        type=Path,
+        metavar="TARGET",
+        help="as for predict (default: the model that comes with the package)",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where to listen; 0.0.0.0 lets everybody in who can reach this "
+        "machine (default: %(default)s)",
+    )
+    add(
+        "--port",
+        type=int,
+        metavar="PORT",
+        help="default: the first free one from 8028 on",
+    )
+    add("--open", action="store_true", help="open the page in a browser")
+
+
+def _demo(values: argparse.Namespace) -> None:
+    from keras_mnist_sum import demo
+
+    demo.demo(values.model, values.host, values.port, values.open)
 
 
 def _add_launch(commands: argparse._SubParsersAction) -> None:

@@ -1,5 +1,6 @@
 """Any picture of a digit, made into what MNIST would have made of it."""
 
+import io
 import warnings
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from keras_mnist_sum.ink import find_strokes
 from keras_mnist_sum.ink import highest_near
 from keras_mnist_sum.ink import widened
 
-Picture = str | Path | Image.Image | np.ndarray
+Picture = str | Path | bytes | Image.Image | np.ndarray
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _LARGEST_FILE = 2**28  # bytes
@@ -24,12 +25,12 @@ _LEAST_SIDE = 640  # pixels: a larger picture is made smaller first
 _BOX = 20  # pixels: the longer side of MNIST's digits
 
 
-def read_picture(path: str | Path) -> Image.Image:
+def read_picture(path: str | Path | bytes) -> Image.Image:
     """Reads a picture's file, as data and within limits.
 
     Args:
         path: A PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file of one frame and at
-            most 67 million pixels.
+            most 67 million pixels, or what is in one.
 
     Returns:
         The picture. A large JPEG comes at a half, a quarter or an eighth of its
@@ -39,17 +40,21 @@ def read_picture(path: str | Path) -> Image.Image:
         InputError: If it is missing, damaged, too large, another kind of file
             or several pictures.
     """
-    path = Path(path)
+    source = path if isinstance(path, bytes) else Path(path)
     try:
         with warnings.catch_warnings(action="ignore"):
-            return _read(path)
+            return _read(source)
     except Exception as error:
         # A damaged picture surfaces as any of a dozen exceptions.
         why = str(error) if isinstance(error, _Refused) else None
         why = why or getattr(error, "strerror", None) or type(error).__name__
+        if isinstance(source, bytes):
+            received = f"{len(source):,} bytes"
+        else:
+            received = repr(str(source))
         raise InputError(
             "A picture must be one whole image in a file of type "
-            f"{', '.join(_FORMATS)}. Received: {str(path)!r} ({why})"
+            f"{', '.join(_FORMATS)}. Received: {received} ({why})"
         ) from error
 
 
@@ -57,18 +62,23 @@ class _Refused(Exception):
     """Raised with the reason, in a few words."""
 
 
-def _read(path: Path) -> Image.Image:
-    if path.is_dir():
+def _read(source: Path | bytes) -> Image.Image:
+    if isinstance(source, bytes):
+        size = len(source)
+    elif source.is_dir():
         raise _Refused("a folder, without any such file")
-    if not path.is_file():
+    elif not source.is_file():
         raise _Refused("no such file")
-    if path.stat().st_size > _LARGEST_FILE:
+    else:
+        size = source.stat().st_size
+    if size > _LARGEST_FILE:
         raise _Refused("it is too large")
-    if not path.stat().st_size:
+    if not size:
         raise _Refused("it is empty")
     too_many = _Refused(f"it has more than {_MOST_PIXELS:,} pixels")
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        opened = Image.open(path, formats=_FORMATS)
+        opened = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         raise _Refused("it is none of these") from None
     except Image.DecompressionBombError:
@@ -100,9 +110,10 @@ def to_mnist(picture: Picture) -> np.ndarray:
     and column 14. All 70,000 images of MNIST are like that.
 
     Args:
-        picture: The path of a file, a PIL image, or an array of shape
-            `(height, width)` or `(height, width, channels)` with 1 channel, 3
-            (RGB) or 4 (RGBA), of bool, uint8 or floats in 0-1 or 0-255.
+        picture: The path of a file, its bytes, a PIL image, or an array of
+            shape `(height, width)` or `(height, width, channels)` with 1
+            channel, 3 (RGB) or 4 (RGBA), of bool, uint8 or floats in 0-1 or
+            0-255.
 
     Returns:
         A uint8 array of shape `(28, 28)`, 0-255, white ink on black.
@@ -118,14 +129,41 @@ def to_mnist(picture: Picture) -> np.ndarray:
             if name in str(error):
                 raise
             raise InputError(f"{error}, {name}") from error
+    if isinstance(picture, bytes):
+        return _prepared(read_picture(picture))
     if isinstance(picture, np.ndarray):
         return _prepared(_from_array(picture))
     if isinstance(picture, Image.Image):
         return _prepared(picture)
     raise InputError(
-        "A picture must be a path, a PIL image or a NumPy array. "
+        "A picture must be a path, bytes, a PIL image or a NumPy array. "
         f"Received: {type(picture).__name__}"
     )
+
+
+def strokes_to_mnist(strokes: np.ndarray) -> np.ndarray:
+    """Prepares strokes that come without a page, as from a canvas.
+
+    There is nothing to find in them: all of it is the digit, in a fiftieth of
+    the time.
+
+    Args:
+        strokes: uint8 array of shape `(height, width)`: 255 where there is ink,
+            0 where there is none.
+
+    Returns:
+        As `to_mnist`.
+
+    Raises:
+        InputError: If nothing is drawn.
+    """
+    ink = strokes / np.float32(255)
+    if not (ink > 0.5).any():
+        raise InputError(
+            "Nothing is drawn here. "
+            f"Received: {strokes.shape[1]} x {strokes.shape[0]} empty pixels"
+        )
+    return _centred(_fitted(ink))
 
 
 def _prepared(image: Image.Image) -> np.ndarray:

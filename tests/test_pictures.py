@@ -15,6 +15,7 @@ import keras_mnist_sum
 from benchmarks.photos import make_photo
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.pictures import read_picture
+from keras_mnist_sum.pictures import strokes_to_mnist
 from keras_mnist_sum.pictures import to_mnist
 from keras_mnist_sum.sources import load_mnist
 from tests.test_hostile_files import files
@@ -351,3 +352,28 @@ def test_pictures_are_read_without_tensorflow():
         "assert not {'tensorflow', 'keras', 'scipy'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_file_is_read_from_its_bytes_as_from_its_path(tmp_path):
+    path = tmp_path / "five.png"
+    path.write_bytes(saved(five()))
+    assert np.array_equal(to_mnist(path.read_bytes()), to_mnist(path))
+    with pytest.raises(InputError, match=r"Received: 4 bytes \(it is none"):
+        to_mnist(b"five")
+
+
+def test_strokes_without_a_page_come_out_as_mnist_is():
+    made = strokes_to_mnist(np.asarray(five(255, 0, "L")))
+    assert made.shape == (28, 28) and made.dtype == np.uint8
+    assert alike(made, to_mnist(five())) > 0.95
+    # Nothing is taken for a speck, or for what belongs to the margin.
+    dots = np.zeros((200, 200), "uint8")
+    dots[:6, 97:103] = dots[-6:, 97:103] = 255
+    rows, _ = np.nonzero(strokes_to_mnist(dots))
+    assert np.ptp(rows) + 1 == 20
+
+
+@pytest.mark.parametrize("value", [0, 100])
+def test_no_stroke_is_refused(value):
+    with pytest.raises(InputError, match="Nothing is drawn.*9 x 7 empty"):
+        strokes_to_mnist(np.full((7, 9), value, "uint8"))
