@@ -20,6 +20,8 @@ LITERT = "model.tflite"
 LITERT_INT8 = "model_int8.tflite"
 ONNX = "model.onnx"
 OVERVIEW = "overview.png"
+CURVES = "curves.png"
+TENSORBOARD = "tensorboard"
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 
