@@ -165,7 +165,10 @@ def test_watching_changes_no_bit(config, whole, tmp_path):
             (interrupted.kill_while_writing, "step-000000006.ckpt", "begun"),
             marks=pytest.mark.slow,
         ),
-        (interrupted.kill_while_writing, "epoch-000002", "renamed"),
+        pytest.param(
+            (interrupted.kill_while_writing, "epoch-000002", "renamed"),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda trouble: "-".join(map(str, trouble[1:])),
 )
