@@ -148,11 +148,28 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         "mistake, in the design behind baseline_regression (default: the "
         f"preset's; {default.digit_loss})",
     )
+    add(
+        "--verbose",
+        type=int,
+        default=1,
+        metavar="0|1|2",
+        help="print warnings alone, a bar and a table, or one line an epoch, "
+        "for logs (default: %(default)s)",
+    )
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="write curves, pictures and the config for TensorBoard, too: "
+        "tensorboard --logdir runs",
+    )
     values = vars(parser.parse_args(arguments))
     preset = values.pop("preset")
     others = {
         name: values.pop(name)
-        for name in ("run_dir", "checkpoint_every", "strategy")
+        for name in (
+            *("run_dir", "checkpoint_every", "strategy"),
+            *("verbose", "tensorboard"),
+        )
     }
     if others["run_dir"] is None:
         if others["strategy"] == "multi_worker" or os.environ.get("TF_CONFIG"):
@@ -192,9 +209,10 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         config, others = parse(arguments)
         run_dir = others["run_dir"]
+        say = print if others["verbose"] else lambda line: None
         before = unfinished(config)
         if before and before != run_dir:
-            print(
+            say(
                 f"note   {before} is the same run, not finished: to go on with "
                 f"it, say --run-dir {shlex.quote(str(before))}"
             )
@@ -211,10 +229,10 @@ def main(arguments: list[str] | None = None) -> int:
             flags = sys.argv[1:] if arguments is None else arguments
             if "--run-dir" not in " ".join(flags):
                 flags = [*flags, "--run-dir", str(run_dir)]
-            print(f"\nto go on: python train.py {shlex.join(flags)}")
+            say(f"\nto go on: python train.py {shlex.join(flags)}")
             raise
         if report:  # Only the chief of several workers has one.
-            print(f"next   python evaluate.py {shlex.quote(str(run_dir))}")
+            say(f"next   python evaluate.py {shlex.quote(str(run_dir))}")
 
     return cli.run(command)
 

@@ -21,14 +21,7 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
     Returns:
         `model`.
     """
-    warmup_steps = round(config.steps * config.warmup_fraction)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(config.steps - warmup_steps, 1),
-        alpha=config.final_rate_fraction,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup_steps,
-    )
+    schedule = learning_rate_schedule(config)
     optimizer: keras.Optimizer
     if config.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
@@ -84,6 +77,20 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
     if strategy is None or strategy.num_replicas_in_sync == 1:
         _create_metrics(model)
     return model
+
+
+def learning_rate_schedule(
+    config: Config,
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate by step: up in a line, down in a cosine."""
+    warmup_steps = round(config.steps * config.warmup_fraction)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(config.steps - warmup_steps, 1),
+        alpha=config.final_rate_fraction,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup_steps,
+    )
 
 
 def _create_metrics(model: keras.Model) -> None:

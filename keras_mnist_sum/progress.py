@@ -72,8 +72,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self.epoch_start
         line = self._begin(epoch, 1.0, seconds)
-        self._write(f"{chr(13) if self.redraws else ''}{line}")
-        self._write(f"{self._cells(logs)}\n")
+        back = chr(13) if self.redraws else ""
+        self._write(f"{back}{line}{self._cells(logs)}\n")
         if f"val_{self.outputs[0]}_loss" in logs:
             label = "held out".rjust(self.begin - 6) + " " * 6
             self._write(f"{label}{self._cells(logs, 'val_')}\n")
@@ -88,15 +88,61 @@ class Progress(keras.callbacks.Callback):
         for name in self.outputs:
             loss = float(logs[f"{prefix}{name}_loss"])
             accuracy = 100 * float(logs[f"{prefix}{name}_accuracy"])
-            # 0.123, 12.35, 123.5: squared errors begin large.
-            decimals = 3 - sum(loss >= bound for bound in (10, 100, 1000))
-            losses += f"{loss:>{_width(name, _LOSS)}.{decimals}f}"
+            losses += f"{_loss(loss):>{_width(name, _LOSS)}}"
             accuracies += f"{accuracy:>{_width(name, _ACCURACY)}.2f}"
         return f"{losses} |{accuracies}"
 
     def _write(self, text):
         self.stream.write(text)
         self.stream.flush()
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Prints one line for each epoch, for logs: it is never redrawn, and says
+    by itself what its numbers are.
+
+    Args:
+        outputs: Names of the outputs, in their order.
+        steps: Steps of the whole run.
+        steps_per_epoch: Steps of an epoch; the last one may be shorter.
+        stream: Where to write. Default: standard output.
+    """
+
+    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
+        super().__init__()
+        self.outputs = list(outputs)
+        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = -(-steps // steps_per_epoch)
+        self.stream = stream or sys.stdout
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self.epoch_start
+        step = min((epoch + 1) * self.steps_per_epoch, self.steps)
+        line = (
+            f"epoch {epoch + 1}/{self.epochs}, step {step}/{self.steps}, "
+            f"{seconds:.0f} s: {self._parts(logs)}"
+        )
+        if f"val_{self.outputs[0]}_loss" in logs:
+            line += f"; held out: {self._parts(logs, 'val_')}"
+        self.stream.write(line + "\n")
+        self.stream.flush()
+
+    def _parts(self, logs, prefix=""):
+        return ", ".join(
+            f"{name} {100 * float(logs[f'{prefix}{name}_accuracy']):.2f} % "
+            f"(loss {_loss(float(logs[f'{prefix}{name}_loss']))})"
+            for name in self.outputs
+        )
+
+
+def _loss(loss):
+    """0.123, 12.35, 123.5: squared errors begin large."""
+    decimals = 3 - sum(loss >= bound for bound in (10, 100, 1000))
+    return f"{loss:.{decimals}f}"
 
 
 def _width(name, least):

@@ -16,9 +16,9 @@ def import_tensorflow() -> None:
     Its native libraries write to the process's standard error before any of
     their log settings apply, so that is set aside during the import. Should
     the import fail, what was said then is shown. Later messages of level INFO
-    and WARNING from native code stay off unless TF_CPP_MIN_LOG_LEVEL says
-    otherwise; those of level ERROR too where several workers train, which call
-    it an error that one is done before another. On a GPU TensorFlow takes
+    and WARNING stay off. TF_CPP_MIN_LOG_LEVEL decides about those from native
+    code, and by default leaves out ERROR too where several workers train, which
+    call it an error that one is done before another. On a GPU TensorFlow takes
     memory as it needs it, not all of it at once.
 
     Raises:
@@ -39,6 +39,8 @@ def import_tensorflow() -> None:
 
         # Looking for a GPU is what complains about there being none.
         tensorflow.config.list_physical_devices("GPU")
+    # In a notebook it would tell of every file that it writes.
+    tensorflow.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager

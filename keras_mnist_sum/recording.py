@@ -17,6 +17,7 @@ from keras_mnist_sum.distribution import Distribution
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.stopping import StopRequests
+from keras_mnist_sum.summaries import Summaries
 
 _SECONDS_BETWEEN = 30.0
 
@@ -39,6 +40,8 @@ class Recorder(keras.callbacks.Callback):
         notes: Written into each checkpoint.
         checkpoint: Where the run goes on from. Its metrics are put back into
             the epoch that was running.
+        summaries: Is told of steps and epochs. What it writes is no time spent
+            training.
 
     Attributes:
         seconds: Time spent training, up to the last step, from the first.
@@ -58,6 +61,7 @@ class Recorder(keras.callbacks.Callback):
         every: int | None = None,
         notes: dict | None = None,
         checkpoint: Checkpoint | None = None,
+        summaries: Summaries | None = None,
     ):
         super().__init__()
         self.run_dir = run_dir
@@ -68,6 +72,7 @@ class Recorder(keras.callbacks.Callback):
         self.every = every
         self.notes = notes or {}
         self.checkpoint = checkpoint
+        self.summaries = summaries
         self.step = self.saved_step = checkpoint.step if checkpoint else 0
         before = checkpoint.notes if checkpoint else {}
         self.rows = before.get("history", [])
@@ -91,7 +96,11 @@ class Recorder(keras.callbacks.Callback):
         launching.beat()
         if not math.isfinite(logs["loss"]):
             raise self._diverged(f"loss={float(logs['loss'])}")
-        last = self.step % self.steps_per_epoch == 0 or self.step == self.steps
+        done = (self.step - 1) % self.steps_per_epoch + 1
+        last = done == self.steps_per_epoch or self.step == self.steps
+        if self.summaries:
+            rate = self._learning_rate
+            self.summaries.step(self.step, done, last, rate, logs)
         if not last:
             self._save_if_due()
 
@@ -114,6 +123,9 @@ class Recorder(keras.callbacks.Callback):
             writer.writeheader()
             writer.writerows(self.rows)
             runs.write_text(self.run_dir / runs.HISTORY, text.getvalue())
+        if self.summaries:
+            self.summaries.epoch(self.rows[-1], self.model)
+            self.clock = time.monotonic()
         self._save_if_due()
 
     def _save_if_due(self):
@@ -133,6 +145,8 @@ class Recorder(keras.callbacks.Callback):
             raise self._diverged("a weight that is not finite")
         if self.devices.is_chief:
             notes = {"seconds": self.seconds, "history": self.rows}
+            if self.summaries:
+                notes["points"] = self.summaries.points
             checkpoints.save(
                 self.run_dir / runs.CHECKPOINTS,
                 arrays,

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import checkpoints
+from keras_mnist_sum import curves
 from keras_mnist_sum import environment
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import plots
 from keras_mnist_sum import runs
+from keras_mnist_sum import summaries
 from keras_mnist_sum import task
 from keras_mnist_sum.compiling import compile_model
 from keras_mnist_sum.config import Config
@@ -30,6 +33,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
 from keras_mnist_sum.models import in_float32
+from keras_mnist_sum.progress import EpochLines
 from keras_mnist_sum.progress import Progress
 from keras_mnist_sum.recording import Recorder
 from keras_mnist_sum.sources import Mnist
@@ -43,12 +47,14 @@ def train(
     checkpoint_every: int | None = None,
     strategy: str = "auto",
     verbose: int = 1,
+    tensorboard: bool = False,
 ) -> dict:
     """Trains the model that `config` describes and writes a run directory.
 
     The directory receives `config.json`, `environment.json`, `history.csv`
-    (a row an epoch), `model.keras`, `saved_model/1/`, `overview.png` and
-    `results.json`. The test set is scored once, after the last step.
+    (a row an epoch), `model.keras`, `saved_model/1/`, `overview.png`,
+    `curves.png` and `results.json`. The test set is scored once, after the
+    last step.
 
     A run that was interrupted, in whatever way, goes on from its newest
     checkpoint when it is called again with the same arguments, to the same
@@ -62,7 +68,10 @@ def train(
             about 30 seconds.
         strategy: The devices to train on; `distribution.find_devices` has the
             names.
-        verbose: 0 prints nothing, 1 says what happens.
+        verbose: 0 prints warnings alone, on standard error; 1 says what
+            happens, with a bar; 2 the same in one line an epoch, for logs.
+        tensorboard: Whether to write `tensorboard/`, too: curves, pictures and
+            the config. It changes nothing else.
 
     Returns:
         What `results.json` holds: the counts of `evaluation.Evaluation`, the
@@ -72,7 +81,8 @@ def train(
 
     Raises:
         InputError: If the data, the directory or the devices cannot be used,
-            or the directory belongs to another run.
+            the directory belongs to another run, or TensorBoard is asked for
+            and not installed.
         DivergedError: If the loss or a weight is no longer finite.
         WorkerLostError: If another worker has ended.
         Stopped: On SIGINT or SIGTERM, after the running step.
@@ -83,11 +93,17 @@ def train(
             "`checkpoint_every` must be a positive number of steps. "
             f"Received: checkpoint_every={checkpoint_every}"
         )
+    if verbose not in (0, 1, 2):
+        raise InputError(
+            f"`verbose` must be 0, 1 or 2. Received: verbose={verbose!r}"
+        )
+    if tensorboard:
+        summaries.check_installed()
     runs.check_usable(run_dir)
     results = run_dir / runs.RESULTS
     path = run_dir / runs.CONFIG
     begun = Config.from_json(runs.read_text(path)) if path.is_file() else None
-    say = print if verbose else _say_nothing
+    say, warn = (print, _warn) if verbose else (_say_nothing, _warn_aside)
     with StopRequests() as requests, contextlib.ExitStack() as stack:
         devices = (
             Distribution(tf.distribute.get_strategy())
@@ -97,10 +113,10 @@ def train(
         stack.enter_context(devices.errors())
         devices.check_batch_size(config.batch_size)
         if not devices.is_chief:
-            verbose, say = 0, _say_nothing
+            verbose, say, warn = 0, _say_nothing, _say_nothing
         mnist = load_mnist(config.data, config.data_dir, say=say)
         if mnist.warning:
-            say(f"WARNING: {mnist.warning}")
+            warn(mnist.warning)
         config = dataclasses.replace(
             config,
             data=mnist.source,
@@ -139,7 +155,7 @@ def train(
         fit = functools.partial(
             _fit,
             *(model, examples, config, run_dir, devices),
-            *(requests, checkpoint_every, verbose),
+            *(requests, checkpoint_every, verbose, warn, tensorboard),
         )
         if not devices.is_chief:
             fit()
@@ -150,7 +166,7 @@ def train(
             say(f"run    {run_dir} was finished before")
         else:
             with runs.locked(run_dir):
-                _claim(run_dir, config, devices, say)
+                _claim(run_dir, config, devices, warn)
                 if not results.is_file():
                     cost["training_seconds"] = fit()
                     _finish(model, mnist, config, run_dir, cost, say)
@@ -160,7 +176,7 @@ def train(
 
 
 def _claim(
-    run_dir: Path, config: Config, devices: Distribution, say: Callable
+    run_dir: Path, config: Config, devices: Distribution, warn: Callable
 ) -> None:
     """Makes `run_dir` this run's own, or checks that it is.
 
@@ -174,7 +190,7 @@ def _claim(
     if path.is_file():
         drift = environment.drift(runs.read_text(path), devices.replicas)
         if drift:
-            say(f"WARNING: results may differ in their last digits: {drift}")
+            warn(f"results may differ in their last digits: {drift}")
     else:
         runs.write_text(path, environment.to_json(devices.replicas))
 
@@ -214,6 +230,8 @@ def _fit(
     requests: StopRequests,
     checkpoint_every: int | None,
     verbose: int,
+    warn: Callable,
+    tensorboard: bool,
 ) -> float:
     """Trains `model` from the newest checkpoint, if there is one, to the end.
 
@@ -226,9 +244,7 @@ def _fit(
     for array in examples:
         sha256.update(array.data)
     digest = sha256.hexdigest()
-    checkpoint = checkpoints.load_newest(
-        run_dir / runs.CHECKPOINTS, lambda line: say(f"WARNING: {line}")
-    )
+    checkpoint = checkpoints.load_newest(run_dir / runs.CHECKPOINTS, warn)
     if checkpoint:
         if checkpoint.notes.get("data") != digest:
             raise InputError(
@@ -246,6 +262,18 @@ def _fit(
     # The fewest whole batches that pass over all images; the last epoch of a
     # run may be shorter.
     steps_per_epoch = -(-len(images) // config.batch_size)
+    board = None
+    if tensorboard and devices.is_chief:
+        before = checkpoint.notes if checkpoint else {}
+        samples = examples[2:] if len(held_out_images) else examples[:2]
+        board = summaries.Summaries(
+            run_dir / runs.TENSORBOARD,
+            config,
+            samples[0],
+            samples[1],
+            before.get("history", []),
+            before.get("points", []),
+        )
     recorder = Recorder(
         run_dir,
         config.steps,
@@ -255,11 +283,13 @@ def _fit(
         checkpoint_every,
         {"data": digest},
         checkpoint,
+        board,
     )
     callbacks = [recorder]
     if verbose:
         names = task.outputs(config.difference)
-        callbacks.append(Progress(names, config.steps, steps_per_epoch))
+        shown = Progress if verbose == 1 else EpochLines
+        callbacks.append(shown(names, config.steps, steps_per_epoch))
     validation: dict = {}
     if len(held_out_images):
         held_out = pipeline.validation_dataset(
@@ -353,7 +383,16 @@ def _finish(
         title=f"{config.preset}: {shares} right of {scored.pairs:,} test pairs"
         f"\n{mnist.description}",
     )
+    curves.save_curves(run_dir / runs.CURVES, run_dir / runs.HISTORY, config)
     runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
+
+
+def _warn(text: str) -> None:
+    print(f"WARNING: {text}")
+
+
+def _warn_aside(text: str) -> None:
+    print(f"WARNING: {text}", file=sys.stderr)
 
 
 def _say_nothing(text: str) -> None:

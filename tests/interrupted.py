@@ -25,11 +25,11 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 
-def run(config, run_dir, *trouble, every=3):
+def run(config, run_dir, *trouble, **named):
     """Runs `training.train` with `trouble`, a function below and its
     arguments, and returns the exit code: that of the command, or minus the
     signal that killed it."""
-    process = start(config, run_dir, *trouble, every=every)
+    process = start(config, run_dir, *trouble, **named)
     process.join(300)
     return process.exitcode
 
@@ -70,6 +70,7 @@ def _child(
     tf_config="",
     cpus=1,
     before=None,
+    tensorboard=False,
 ):
     worker = json.loads(tf_config)["task"]["index"] if tf_config else ""
     with open(f"{run_dir}.stderr{worker}", "w") as file:
@@ -84,7 +85,7 @@ def _child(
         trouble[0](*trouble[1:])
 
     def command():
-        training.train(config, run_dir, every, strategy, verbose=0)
+        training.train(config, run_dir, every, strategy, 0, tensorboard)
 
     sys.exit(cli.run(command))
 

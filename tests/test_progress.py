@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from keras_mnist_sum.progress import EpochLines
 from keras_mnist_sum.progress import Progress
 
 OUTPUTS = ["digit", "sum", "difference"]
@@ -12,10 +13,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def train(stream, epochs=2, steps=3, held_out=True, total=None, begun=0):
+def train(
+    stream,
+    epochs=2,
+    steps=3,
+    held_out=True,
+    total=None,
+    begun=0,
+    shown=Progress,
+):
     """What `fit` would call, with known numbers."""
     total = total or epochs * steps
-    progress = Progress(OUTPUTS, total, steps, stream)
+    progress = shown(OUTPUTS, total, steps, stream)
     logs = {}
     for i, name in enumerate(OUTPUTS):
         logs[f"{name}_loss"] = 0.125 + i
@@ -92,3 +101,17 @@ def test_a_file_gets_no_carriage_returns(monkeypatch):
 
 def test_without_held_out_images_there_is_no_second_line():
     assert "held out" not in train(io.StringIO(), held_out=False)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_lines_for_logs_are_one_an_epoch_and_say_what_they_show(stream):
+    lines = train(stream(), total=5, shown=EpochLines).split("\n")
+    assert lines == [
+        "epoch 1/2, step 3/5, 0 s: digit 90.00 % (loss 0.125), "
+        "sum 91.00 % (loss 1.125), difference 92.00 % (loss 2.125); "
+        "held out: digit 50.00 % (loss 0.500), sum 50.00 % (loss 0.500), "
+        "difference 50.00 % (loss 0.500)",
+        lines[0].replace("epoch 1/2, step 3/5", "epoch 2/2, step 5/5"),
+        "",
+    ]
+    assert "held out" not in train(stream(), held_out=False, shown=EpochLines)

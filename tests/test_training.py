@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+import train
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import presets
 from keras_mnist_sum import sources
@@ -84,6 +85,40 @@ def test_run_in_half_precision_is_served_in_float32(npz, tmp_path, precision):
     training.train(config, tmp_path / "run", verbose=0)
     model = load_model(tmp_path / "run" / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_run_says_as_much_as_it_was_asked_to(
+    npz, tmp_path, capsys, monkeypatch, verbose
+):
+    """But warns in any case; logs get one line an epoch, and no more."""
+    load = sources.load_mnist
+
+    def load_mnist(*of, **named):
+        mnist = load(*of, **named)
+        return dataclasses.replace(mnist, warning="this is no MNIST")
+
+    monkeypatch.setattr(training, "load_mnist", load_mnist)
+    monkeypatch.chdir(tmp_path)
+    flags = ["--data", str(npz), "--steps", "6", "--batch-size", "10"]
+    flags += ["--preset", "fast", "--run-dir", "run"]
+    assert train.main([*flags, "--verbose", str(verbose)]) == 0
+    said = capsys.readouterr()
+    if verbose == 0:
+        assert said.out == ""
+        assert said.err == "WARNING: this is no MNIST\n"
+        return
+    assert said.err == "" and "WARNING: this is no MNIST\n" in said.out
+    lines = [x for x in said.out.splitlines() if x.startswith("epoch ")]
+    assert len(lines) == 2
+    assert all(("%" in line) == (verbose == 2) for line in lines)
+    assert "\r" not in said.out
+
+
+def test_other_verbosity_is_refused_before_any_work(npz, tmp_path):
+    with pytest.raises(InputError, match="0, 1 or 2. Received: verbose=3"):
+        training.train(Config(data=str(npz)), tmp_path / "run", verbose=3)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("head", ["table", "regression"])
