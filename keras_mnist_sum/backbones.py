@@ -44,8 +44,7 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
 
     x = ScaleByMaximum()(image)
     x = layers.Cropping2D(2)(x)  # (batch, 24, 24, 1)
-    # As pooling after the ReLU, with a quarter of its work.
-    x = layers.ReLU()(layers.MaxPooling2D()(convolution(x, width, 5)))
+    x = layers.MaxPooling2D()(convolution(x, width, 5, "relu"))
     x = block(block(x))  # (batch, 12, 12, width)
     x = block(halve(x))  # (batch, 6, 6, 2 * width)
     x = block(halve(x))  # (batch, 3, 3, 4 * width)
