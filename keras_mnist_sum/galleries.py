@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import task
 from keras_mnist_sum.charts import TEXT
 from keras_mnist_sum.charts import WRONG
+from keras_mnist_sum.charts import draw_table
 from keras_mnist_sum.charts import new_figure
 from keras_mnist_sum.charts import signed
 from keras_mnist_sum.mistakes import Mistake
@@ -46,15 +48,64 @@ def how_sure(mistake: Mistake) -> list[str]:
     return lines
 
 
+def overview(
+    answers: Answers, tables: Mapping[str, np.ndarray], title: str
+) -> Figure:
+    """A model at a glance: its answers to 20 test images, and what it learned.
+
+    Args:
+        answers: What it answered to the test set.
+        tables: The tables that it learned, as `models.learned_tables` returns
+            them; the picture is narrower if there are none.
+        title: A line for the top: which model, how good.
+    """
+    figure = Figure(figsize=(13, 6.2) if tables else (6.8, 6.2), dpi=110)
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=13, color=TEXT, x=0.02, ha="left")
+    grid = figure.add_gridspec(
+        4, 5, left=0.02, right=0.44 if tables else 0.98, bottom=0.01, top=0.83
+    )
+    bar = "|" if answers.difference == "absolute" else ""
+    for place, (index, number) in zip(grid, _spread(answers)):
+        axes = figure.add_subplot(place)
+        axes.imshow(answers.images[index], cmap="gray_r")
+        axes.set_axis_off()
+        digit, total, difference = (
+            signed(answers.given[name][index, number])
+            for name in ("digit", "sum", "difference")
+        )
+        right = answers.all_right[index, number]
+        axes.set_title(
+            f"{digit} + {number} = {total}\n"
+            f"{bar}{digit} − {number}{bar} = {difference}",
+            fontsize=9,
+            color=TEXT if right else WRONG,
+            fontweight="normal" if right else "bold",
+        )
+    sides = figure.add_gridspec(
+        1, 2, left=0.5, right=0.985, top=0.9, wspace=0.15
+    )
+    for place, name in zip(sides, tables):
+        output = answers.outputs[name]
+        values = output.answers(tables[name])
+        axes = figure.add_subplot(place)
+        draw_table(axes, values, output)
+        axes.set_title(
+            f"learned {name}: {(values == output.truth).sum()} of 100 cells "
+            "right",
+            fontsize=11,
+            pad=8,
+        )
+    return figure
+
+
 def examples(answers: Answers) -> Figure:
     """20 test images, spread over the set: number, truth and answers."""
     figure = new_figure(
         "Test images, each with a number: the truth and the model's answers",
         *(11, 5.2),
     )
-    chosen = np.linspace(0, len(answers.labels) - 1, 20).astype(int)
-    numbers = np.arange(20) * 3 % task.NUM_DIGITS
-    for axes, *pair in zip(figure.subplots(4, 5).flat, chosen, numbers):
+    for axes, pair in zip(figure.subplots(4, 5).flat, _spread(answers)):
         index, number = pair
         right = answers.all_right[index, number]
         _draw_image(axes, answers.images[index], right)
@@ -133,6 +184,14 @@ def batch(
             va="top",
         )
     return figure
+
+
+def _spread(answers: Answers) -> list[tuple[int, int]]:
+    """20 images, spread over the set, with every number twice."""
+    chosen = np.linspace(0, len(answers.labels) - 1, 20).astype(int)
+    return [
+        (int(index), i * 3 % task.NUM_DIGITS) for i, index in enumerate(chosen)
+    ]
 
 
 def _grid(figure: Figure, count: int) -> list[Axes]:

@@ -25,6 +25,7 @@ _CONFUSION = {
 }
 _RUNTIMES = ("onnxruntime", "ai-edge-litert")
 PICTURES = (
+    "overview.png",
     "examples.png",
     "mistakes.png",
     *_CONFUSION.values(),
@@ -139,11 +140,22 @@ def _sections(
 ) -> list[Section]:
     """The report's pictures, and how to read them."""
     found = find_mistakes(answers)
+    scored = answers.evaluation()
     sections = [
         Section(
+            "At a glance",
+            "Answers to twenty test images, spread evenly over the set, wrong "
+            "ones bold and orange, and the tables that the model learned.",
+            {
+                "overview.png": galleries.overview(
+                    answers, tables, scored.title()
+                )
+            },
+        ),
+        Section(
             "Examples",
-            "Twenty test images, spread evenly over the set. A wrong answer is "
-            "bold and orange, and so is the frame of its image.",
+            "The same images, with what is true beside what was answered. A "
+            "wrong answer is bold and orange, and so is its image's frame.",
             {"examples.png": galleries.examples(answers)},
         ),
         Section(

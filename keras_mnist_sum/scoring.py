@@ -50,6 +50,14 @@ class Evaluation:
         """The counts and accuracies, ready for JSON."""
         return {**dataclasses.asdict(self), "accuracy": self.accuracy()}
 
+    def title(self) -> str:
+        """The accuracies in a line."""
+        shares = ", ".join(
+            f"{name} {100 * share:.2f} %"
+            for name, share in self.accuracy().items()
+        )
+        return f"{shares} right of {self.pairs:,} test pairs"
+
     def rows(self) -> list[tuple[str, int, str]]:
         """For each output, for all three and for contradictory answers: a
         name, a count of pairs, and how large the error is, in words."""

@@ -20,8 +20,8 @@ from keras_mnist_sum import curves
 from keras_mnist_sum import environment
 from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
+from keras_mnist_sum import galleries
 from keras_mnist_sum import pipeline
-from keras_mnist_sum import plots
 from keras_mnist_sum import runs
 from keras_mnist_sum import summaries
 from keras_mnist_sum import task
@@ -33,6 +33,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
 from keras_mnist_sum.models import in_float32
+from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.progress import EpochLines
 from keras_mnist_sum.progress import Progress
 from keras_mnist_sum.recording import Recorder
@@ -355,9 +356,11 @@ def _finish(
     if not (run_dir / runs.SAVED_MODEL).exists():
         exporting.export_saved_model(model, run_dir / runs.SAVED_MODEL)
 
-    answerer = evaluation.answerer_of_model(model)
-    test = mnist.test_images, mnist.test_labels, config.difference
-    scored = evaluation.evaluate(answerer, *test)
+    answers = evaluation.ask(
+        evaluation.answerer_of_model(model),
+        *(mnist.test_images, mnist.test_labels, config.difference),
+    )
+    scored = answers.evaluation()
     report = {
         "data": mnist.description,
         **scored.to_dict(),
@@ -371,18 +374,10 @@ def _finish(
         f"{task.NUM_DIGITS} numbers = {scored.pairs:,} pairs; trained in "
         f"{cost['training_seconds']:.0f} s\n\n{scored.table()}\n"
     )
-    shares = ", ".join(
-        f"{name} {100 * share:.2f} %"
-        for name, share in scored.accuracy().items()
-    )
-    plots.save_overview(
-        run_dir / runs.OVERVIEW,
-        model,
-        answerer,
-        *test,
-        title=f"{config.preset}: {shares} right of {scored.pairs:,} test pairs"
-        f"\n{mnist.description}",
-    )
+    title = f"{config.preset}: {scored.title()}\n{mnist.description}"
+    overview = galleries.overview(answers, learned_tables(model), title)
+    with runs.written_aside(run_dir / runs.OVERVIEW) as aside:
+        overview.savefig(aside)
     curves.save_curves(run_dir / runs.CURVES, run_dir / runs.HISTORY, config)
     runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
 

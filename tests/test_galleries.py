@@ -65,3 +65,32 @@ def test_more_mistakes_than_are_legible_are_counted(digits):
         "50 of 50 test images have a wrong answer: the surest 40"
     )
     assert sum(bool(axes.images) for axes in figure.axes) == 40
+
+
+def test_overview_says_every_answer_and_draws_what_was_learned(digits):
+    def change(name, classes):
+        if name == "sum":
+            classes[:, 3] = 18
+
+    answers = ask(digits, change, "signed")
+    table = np.eye(19)[answers.outputs["sum"].table]
+    table[9, 9] = np.eye(19)[0]  # 9 + 9 = 0
+    figure = galleries.overview(answers, {"sum": table}, "a title")
+    assert figure.get_suptitle() == "a title"
+    *images, learned = figure.axes
+    chosen = np.linspace(0, 49, 20).astype(int)
+    for i, (axes, image) in enumerate(zip(images, chosen, strict=True)):
+        label, number = int(answers.labels[image]), i * 3 % 10
+        said = 18 if number == 3 else label + number
+        difference = str(label - number).replace("-", "−")
+        assert axes.get_title() == (
+            f"{label} + {number} = {said}\n{label} − {number} = {difference}"
+        )
+        wrong = axes.title.get_color() == charts.WRONG
+        assert wrong == (number == 3)
+    assert learned.get_title() == "learned sum: 99 of 100 cells right"
+    assert framed(learned)
+    # What was given, not learned, is no picture of its own.
+    narrow = galleries.overview(answers, {}, "a title")
+    assert len(narrow.axes) == 20
+    assert narrow.get_figwidth() < figure.get_figwidth()
