@@ -10,6 +10,31 @@ from collections.abc import Callable
 _Table = tuple[list[str], list[list[str]]]
 
 
+def computing(report: dict) -> _Table:
+    """How much of the machine's arithmetic a training step uses."""
+    rows = [
+        [
+            name,
+            f"{found['milliseconds']:.1f} ms",
+            f"{found['gigaflops']:,.0f} GFLOP/s",
+            f"{100 * found['share_of_product']:.0f} %",
+        ]
+        for name, found in report["kinds"].items()
+    ]
+    return ["", "time", "rate", "of the product"], rows
+
+
+def profile(report: dict) -> _Table:
+    """Where the time of a training step goes."""
+    parts = report["percent_of_a_step"]
+    kinds = list(next(iter(parts.values())))
+    rows = [
+        [precision, *(f"{shares[kind]:.0f} %" for kind in kinds)]
+        for precision, shares in parts.items()
+    ]
+    return ["", *kinds], rows
+
+
 def waiting(report: dict) -> _Table:
     """What input costs a training step."""
     header = [
@@ -100,6 +125,8 @@ def circumstances(report: dict) -> str:
 
 # Name of a table: the results that it shows, and how.
 TABLES: dict[str, tuple[str, Callable[[dict], _Table]]] = {
+    "computing": ("throughput", computing),
+    "profile": ("throughput", profile),
     "waiting": ("pipeline", waiting),
     "starting": ("startup", starting),
     "width": ("growth", functools.partial(growing, "width", "width")),

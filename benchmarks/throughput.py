@@ -5,14 +5,17 @@
 Measures, in turns in one process and for each precision, the rate of a large
 matrix product, the most that this machine reaches, and that of the
 multiplications and additions in a training step's convolutions and dense
-layers, with batches that are already there. Writes medians and their ratios to
-`benchmarks/results/throughput.json`.
+layers, with batches that are already there; then profiles steps of the default
+preset. Writes medians, their ratios, and the shares of the kinds of operation
+to `benchmarks/results/throughput.json`.
 """
 
 import dataclasses
 import json
 import math
+import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +27,7 @@ import_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
 from keras_mnist_sum import environment  # noqa: E402
 from keras_mnist_sum import pipeline  # noqa: E402
@@ -38,6 +42,14 @@ STEPS = 10  # in a round
 SIDE = 4096  # of the square matrices; smaller ones reach less
 RESULTS = Path(__file__).resolve().parent / "results" / "throughput.json"
 PRECISIONS = ("float32", "bfloat16")
+# Found by a part of an operation's name, the first one that fits.
+_KINDS = {
+    "optimizer": "adam_w",
+    "normalization": "batch_normalization",
+    "convolutions": "Conv2D",
+    "pooling": "Pool",
+    "ReLU": "Relu",
+}
 
 
 def main() -> None:
@@ -75,10 +87,18 @@ def main() -> None:
             f"{100 * report[kind]['share_of_product']:6.0f} % of the product"
         )
     print(f"medians of {ROUNDS} rounds of {STEPS} steps")
+    shares = {
+        precision: _shares(kinds[f"residual, {precision}"][0])
+        for precision in PRECISIONS
+    }
+    for precision, parts in shares.items():
+        words = ", ".join(f"{kind} {x:.0f} %" for kind, x in parts.items())
+        print(f"residual, {precision}: {words}")
     result = {
         "command": "python -m benchmarks.throughput",
         "n": ROUNDS,
         "kinds": report,
+        "percent_of_a_step": shares,
         "environment": json.loads(environment.to_json()),
     }
     del result["environment"]["command"]
@@ -113,6 +133,30 @@ def _step(
         step(batch)["loss"].numpy()
 
     return run, config.batch_size * _operations(model)
+
+
+def _shares(run: Callable[[], None]) -> dict[str, float]:
+    """Where the processor's time in a step goes, in percent, by the kind of
+    operation, as TensorFlow's profiler has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            for _ in range(STEPS):
+                run()
+        [file] = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(file.read_bytes())
+    times = dict.fromkeys([*_KINDS, "other"], 0)
+    for plane in space.planes:
+        names = {key: x.name for key, x in plane.event_metadata.items()}
+        for event in (event for line in plane.lines for event in line.events):
+            # "gradient_tape/.../Conv2DBackpropInput:_MklConv2D..."; what has
+            # no such form holds others, or is not of TensorFlow's graph.
+            name = names[event.metadata_id]
+            if not re.fullmatch(r"[\w/.]+:_?[A-Z]\w+", name):
+                continue
+            kind = next((k for k, x in _KINDS.items() if x in name), "other")
+            times[kind] += event.duration_ps
+    total = sum(times.values())
+    return {kind: round(100 * x / total, 1) for kind, x in times.items()}
 
 
 def _operations(model: keras.Model) -> int:
