@@ -66,8 +66,8 @@ def overview(
         4, 5, left=0.02, right=0.44 if tables else 0.98, bottom=0.01, top=0.83
     )
     bar = "|" if answers.difference == "absolute" else ""
-    for place, (index, number) in zip(grid, _spread(answers)):
-        axes = figure.add_subplot(place)
+    for i, (index, number) in enumerate(_spread(answers)):
+        axes = figure.add_subplot(grid[i // 5, i % 5])
         axes.imshow(answers.images[index], cmap="gray_r")
         axes.set_axis_off()
         digit, total, difference = (
@@ -85,10 +85,10 @@ def overview(
     sides = figure.add_gridspec(
         1, 2, left=0.5, right=0.985, top=0.9, wspace=0.15
     )
-    for place, name in zip(sides, tables):
+    for column, (name, table) in enumerate(tables.items()):
         output = answers.outputs[name]
-        values = output.answers(tables[name])
-        axes = figure.add_subplot(place)
+        values = output.answers(table)
+        axes = figure.add_subplot(sides[column])
         draw_table(axes, values, output)
         axes.set_title(
             f"learned {name}: {(values == output.truth).sum()} of 100 cells "

@@ -16,11 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum import checkpoints
-from keras_mnist_sum import curves
 from keras_mnist_sum import environment
-from keras_mnist_sum import evaluation
-from keras_mnist_sum import exporting
-from keras_mnist_sum import galleries
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import runs
 from keras_mnist_sum import summaries
@@ -30,14 +26,12 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import Distribution
 from keras_mnist_sum.distribution import find_devices
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.finishing import finish
 from keras_mnist_sum.models import build_model
 from keras_mnist_sum.models import count_multiply_adds
-from keras_mnist_sum.models import in_float32
-from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.progress import EpochLines
 from keras_mnist_sum.progress import Progress
 from keras_mnist_sum.recording import Recorder
-from keras_mnist_sum.sources import Mnist
 from keras_mnist_sum.sources import load_mnist
 from keras_mnist_sum.stopping import StopRequests
 
@@ -170,7 +164,7 @@ def train(
                 _claim(run_dir, config, devices, warn)
                 if not results.is_file():
                     cost["training_seconds"] = fit()
-                    _finish(model, mnist, config, run_dir, cost, say)
+                    finish(model, mnist, config, run_dir, cost, say)
                 shutil.rmtree(run_dir / runs.CHECKPOINTS)
             _end_together(devices, results)
     return json.loads(runs.read_text(results))
@@ -336,50 +330,6 @@ def _segments(
         count = min(steps_per_epoch - done, steps - step)
         yield step, count, epoch, epoch + max(whole, 1)
         step += count * max(whole, 1)
-
-
-def _finish(
-    model: keras.Model,
-    mnist: Mnist,
-    config: Config,
-    run_dir: Path,
-    cost: dict,
-    say: Callable,
-) -> None:
-    """Saves, exports, scores and draws the trained model.
-
-    `results.json` comes last: with it, a run is finished.
-    """
-    model = in_float32(model)
-    with runs.written_aside(run_dir / runs.MODEL) as aside:
-        model.save(aside)
-    if not (run_dir / runs.SAVED_MODEL).exists():
-        exporting.export_saved_model(model, run_dir / runs.SAVED_MODEL)
-
-    answers = evaluation.ask(
-        evaluation.answerer_of_model(model),
-        *(mnist.test_images, mnist.test_labels, config.difference),
-    )
-    scored = answers.evaluation()
-    report = {
-        "data": mnist.description,
-        **scored.to_dict(),
-        "table_cells_right": evaluation.table_cells_right(
-            model, config.difference
-        ),
-        **cost,
-    }
-    say(
-        f"\ntest   {mnist.description}: {scored.images:,} images x "
-        f"{task.NUM_DIGITS} numbers = {scored.pairs:,} pairs; trained in "
-        f"{cost['training_seconds']:.0f} s\n\n{scored.table()}\n"
-    )
-    title = f"{config.preset}: {scored.title()}\n{mnist.description}"
-    overview = galleries.overview(answers, learned_tables(model), title)
-    with runs.written_aside(run_dir / runs.OVERVIEW) as aside:
-        overview.savefig(aside)
-    curves.save_curves(run_dir / runs.CURVES, run_dir / runs.HISTORY, config)
-    runs.write_text(run_dir / runs.RESULTS, evaluation.to_json(report))
 
 
 def _warn(text: str) -> None:

@@ -17,6 +17,8 @@ import tensorflow as tf
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import distribution
 from keras_mnist_sum import environment
+from keras_mnist_sum import finishing
+from keras_mnist_sum import multiworker
 from keras_mnist_sum import runs
 from keras_mnist_sum import training
 from keras_mnist_sum.config import Config
@@ -77,7 +79,7 @@ class KeepWeights:
             training.build_model = lambda config: recast(
                 build_model(config), "float32", "float64"
             )
-            training.in_float32 = lambda model: recast(
+            finishing.in_float32 = lambda model: recast(
                 model, "float64", "float32"
             )
         fit = training._fit
@@ -228,7 +230,7 @@ class Unmended:
 
     def __call__(self):
         for method in self.methods:
-            delattr(distribution.MultiWorkerModel, method)
+            delattr(multiworker.MultiWorkerModel, method)
 
 
 @pytest.mark.slow

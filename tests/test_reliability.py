@@ -305,7 +305,7 @@ def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
     "work, calls, step",
     [
         ("checkpoints.save", 2, 3),
-        ("training.in_float32", 1, 96),
+        ("finishing.in_float32", 1, 96),
         ("exporting.export_saved_model", 1, 96),
         ("galleries.overview", 1, 96),
         ("curves.save_curves", 1, 96),
