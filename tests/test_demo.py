@@ -1,6 +1,7 @@
 """The page's server, as a browser and as anybody else may ask it."""
 
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -291,8 +292,11 @@ def test_ctrl_c_ends_it_at_once():
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONWARNINGS": "error"},
+        # Tests that run in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with process:
+    with process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # Should it not end by itself.
         line = process.stdout.readline()
         assert line.startswith("draw at http://127.0.0.1:")
         address = line.split("/")[2].split(":")
