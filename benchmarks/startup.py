@@ -40,7 +40,7 @@ def commands() -> list[list[str]]:
     """Every command of the project, as arguments of Python."""
     package = ["-m", "keras_mnist_sum"]
     help_text = _output([*package, "--help"])
-    names = re.findall(r"^    ([a-z]\w*)", help_text, re.MULTILINE)
+    names = re.findall(r"^    ([a-z][\w-]*)", help_text, re.MULTILINE)
     return [["train.py"], ["evaluate.py"], package] + [
         [*package, name] for name in names
     ]

@@ -73,7 +73,8 @@ def test_each_preset_bears_its_own_name():
     for name, preset in presets.PRESETS.items():
         assert preset.config.preset == name
         assert preset.description
-    assert presets.get(presets.DEFAULT).config == Config()
+    default = presets.get(presets.DEFAULT).config
+    assert default == Config(precision="auto")
 
 
 def test_unknown_preset_is_refused():
