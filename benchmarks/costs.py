@@ -84,13 +84,14 @@ def growing(name: str, label: str, report: dict) -> _Table:
             f"{row['milliseconds_of_a_step']:.1f} ms",
             f"{row['images_per_second']:,}",
             f"{row['megabytes']['training']:,} MB",
+            str(row["n"]),
         ]
         if name == "width":
             cells.insert(1, f"{row['parameters']:,}")
         if epochs:
             cells.insert(1, f"{row['seconds_of_an_epoch']:.1f} s")
         rows.append(cells)
-    header = [label, "a step", "images/s", "peak memory"]
+    header = [label, "a step", "images/s", "peak memory", "n"]
     if name == "width":
         header.insert(1, "parameters")
     if epochs:
@@ -120,6 +121,7 @@ def circumstances(report: dict) -> str:
         f"`{report['command']}`: {facts['processor']}, {facts['device']}, "
         f"Python {facts['python']}, TensorFlow {packages['tensorflow']}, Keras "
         f"{packages['keras']}"
+        + (f"; n = {report['n']}" if "n" in report else "")
     )
 
 

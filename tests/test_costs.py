@@ -67,6 +67,7 @@ def test_what_was_found_is_shown_in_tables_and_drawn(tmp_path):
                     "images_per_second": 1234,
                     "seconds_of_an_epoch": 6.5,
                     "megabytes": megabytes,
+                    "n": 7,
                 }
                 for size in sizes
             ]
@@ -78,7 +79,7 @@ def test_what_was_found_is_shown_in_tables_and_drawn(tmp_path):
         header, rows = table(report)
         assert source == "growth" and len(rows) == len(sizes)
         assert {len(row) for row in rows} == {len(header)}
-        assert rows[0][0] == f"{sizes[0]:,}" and rows[0][-1] == "4 MB"
+        assert rows[0][0] == f"{sizes[0]:,}" and rows[0][-2:] == ["4 MB", "7"]
     _, rows = costs.memory(report)
     assert [row[-1] for row in rows] == [f"{i} MB" for i in range(1, 6)]
     growth_plot.draw(report, tmp_path / "growth.png")
