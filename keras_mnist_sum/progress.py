@@ -10,7 +10,21 @@ _LOSS, _ACCURACY = len("0.123"), len("100.00")
 _REFRESH = 0.2  # seconds
 
 
-class Progress(keras.callbacks.Callback):
+class _Display(keras.callbacks.Callback):
+    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
+        super().__init__()
+        self.outputs = list(outputs)
+        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = -(-steps // steps_per_epoch)
+        self.stream = stream or sys.stdout
+
+    def _write(self, text):
+        self.stream.write(text)
+        self.stream.flush()
+
+
+class Progress(_Display):
     """Prints a line for each epoch: a bar, then loss and accuracy (in percent)
     of each output; and a second line with those on held-out images.
 
@@ -25,12 +39,7 @@ class Progress(keras.callbacks.Callback):
     """
 
     def __init__(self, outputs, steps, steps_per_epoch, stream=None):
-        super().__init__()
-        self.outputs = list(outputs)
-        self.steps = steps
-        self.steps_per_epoch = steps_per_epoch
-        self.epochs = -(-steps // steps_per_epoch)
-        self.stream = stream or sys.stdout
+        super().__init__(outputs, steps, steps_per_epoch, stream)
         self.redraws = self.stream.isatty()
         self.begin = len(self._begin(self.epochs - 1, 1.0, 0))
         self.headed = False
@@ -92,12 +101,8 @@ class Progress(keras.callbacks.Callback):
             accuracies += f"{accuracy:>{_width(name, _ACCURACY)}.2f}"
         return f"{losses} |{accuracies}"
 
-    def _write(self, text):
-        self.stream.write(text)
-        self.stream.flush()
 
-
-class EpochLines(keras.callbacks.Callback):
+class EpochLines(_Display):
     """Prints one line for each epoch, for logs: it is never redrawn, and says
     by itself what its numbers are.
 
@@ -107,14 +112,6 @@ class EpochLines(keras.callbacks.Callback):
         steps_per_epoch: Steps of an epoch; the last one may be shorter.
         stream: Where to write. Default: standard output.
     """
-
-    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
-        super().__init__()
-        self.outputs = list(outputs)
-        self.steps = steps
-        self.steps_per_epoch = steps_per_epoch
-        self.epochs = -(-steps // steps_per_epoch)
-        self.stream = stream or sys.stdout
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_start = time.monotonic()
@@ -128,8 +125,7 @@ class EpochLines(keras.callbacks.Callback):
         )
         if f"val_{self.outputs[0]}_loss" in logs:
             line += f"; held out: {self._parts(logs, 'val_')}"
-        self.stream.write(line + "\n")
-        self.stream.flush()
+        self._write(line + "\n")
 
     def _parts(self, logs, prefix=""):
         return ", ".join(

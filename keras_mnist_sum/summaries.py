@@ -26,6 +26,8 @@ from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import runs
 from keras_mnist_sum import task
+from keras_mnist_sum.charts import TEXT
+from keras_mnist_sum.charts import WRONG
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import in_float32
@@ -34,7 +36,6 @@ from keras_mnist_sum.models import learned_tables
 TRAIN, HELD_OUT = "train", "held_out"  # TensorBoard calls each a run
 _POINTS = 200  # of a whole run, on the curves of training
 _SAMPLES = 10
-_RIGHT, _WRONG = "#1a1a1a", "#d55e00"  # told apart without colour vision, too
 
 
 def check_installed() -> None:
@@ -256,7 +257,7 @@ def _draw_samples(images, labels, numbers, answers, outputs):
             f"{bars}{said['digit']} − {number}{bars} = {said['difference']}"
             + ("" if right else f"\nit is a {label}"),
             fontsize=10,
-            color=_RIGHT if right else _WRONG,
+            color=TEXT if right else WRONG,
             fontweight="normal" if right else "bold",
         )
     return figure
@@ -291,7 +292,7 @@ def _draw_table(table, output):
         )
         if answer != output.truth[row, column]:
             corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=_WRONG, lw=2))
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=WRONG, lw=2))
     return figure
 
 
