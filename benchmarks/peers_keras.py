@@ -27,6 +27,7 @@ import tensorflow as tf  # noqa: E402
 
 from keras_mnist_sum import augment  # noqa: E402
 from keras_mnist_sum import evaluation  # noqa: E402
+from keras_mnist_sum import fitting  # noqa: E402
 from keras_mnist_sum import training  # noqa: E402
 from keras_mnist_sum.models import in_float32  # noqa: E402
 from keras_mnist_sum.recording import Recorder  # noqa: E402
@@ -94,7 +95,7 @@ def train_ours(
                 turns.step(self.step, self.step * config.batch_size)
 
     run_dir = path.parent / f"{name}-{seed}"
-    with mock.patch.object(training, "Recorder", Waiting):
+    with mock.patch.object(fitting, "Recorder", Waiting):
         # Waiting is not training: a checkpoint that would be due every 30
         # seconds is due after the steps that take about as long.
         training.train(config, run_dir, checkpoint_every=700, verbose=0)

@@ -1,13 +1,60 @@
-"""What a person sees while a model trains: a bar and a table in one."""
+"""What a person sees while a model trains."""
 
 import sys
 import time
+from dataclasses import dataclass
 
 import keras
+
+from keras_mnist_sum import task
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 
 _BAR = 6  # characters
 _LOSS, _ACCURACY = len("0.123"), len("100.00")
 _REFRESH = 0.2  # seconds
+
+
+@dataclass(frozen=True)
+class Console:
+    """Where a run says what happens.
+
+    Attributes:
+        verbose: 0 for warnings alone, on standard error; 1 for what happens,
+            with a bar; 2 for the same in one line an epoch, for logs; `None`
+            for nothing: the chief speaks for all workers.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+
+    verbose: int | None = 1
+
+    def __post_init__(self) -> None:
+        if self.verbose not in (None, 0, 1, 2):
+            raise InputError(
+                "`verbose` must be 0, 1 or 2. "
+                f"Received: verbose={self.verbose!r}"
+            )
+
+    def say(self, text: str) -> None:
+        if self.verbose:
+            print(text)
+
+    def warn(self, text: str) -> None:
+        if self.verbose is not None:
+            stream = sys.stdout if self.verbose else sys.stderr
+            print(f"WARNING: {text}", file=stream)
+
+    def displays(
+        self, config: Config, steps_per_epoch: int
+    ) -> list[keras.callbacks.Callback]:
+        """Callbacks for `fit` that show how a run goes."""
+        if not self.verbose:
+            return []
+        display = Progress if self.verbose == 1 else EpochLines
+        names = task.outputs(config.difference)
+        return [display(names, config.steps, steps_per_epoch)]
 
 
 class _Display(keras.callbacks.Callback):

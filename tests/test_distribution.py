@@ -82,7 +82,7 @@ class KeepWeights:
             finishing.in_float32 = lambda model: recast(
                 model, "float64", "float32"
             )
-        fit = training._fit
+        fit = training.fit
 
         def fit_and_keep(model, examples, config, run_dir, devices, *others):
             seconds = fit(model, examples, config, run_dir, devices, *others)
@@ -91,7 +91,7 @@ class KeepWeights:
             np.save(path, np.concatenate(weights))
             return seconds
 
-        training._fit = fit_and_keep
+        training.fit = fit_and_keep
 
 
 WAYS = {

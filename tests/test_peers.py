@@ -285,10 +285,10 @@ def test_pytorch_answers_all_pairs_as_it_answers_each():
 
 
 def test_ours_are_trained_through_the_recorder_that_is_replaced():
-    from keras_mnist_sum import training
+    from keras_mnist_sum import fitting
     from keras_mnist_sum.recording import Recorder
 
-    assert training.Recorder is Recorder
+    assert fitting.Recorder is Recorder
 
 
 @pytest.mark.slow

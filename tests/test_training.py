@@ -29,7 +29,7 @@ def test_run_computes_deterministically_unless_told_not_to(
         "enable_op_determinism",
         lambda: calls.append(True),
     )
-    monkeypatch.setattr(training, "_fit", lambda *arguments: 0.0)
+    monkeypatch.setattr(training, "fit", lambda *arguments: 0.0)
     monkeypatch.setattr(training, "finish", lambda *arguments: 1 / 0)
     config = Config(data=str(npz), deterministic=deterministic, **TINY)
     with pytest.raises(ZeroDivisionError):
