@@ -29,7 +29,8 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         "scores it once on every\ntest pair, and writes a run directory.",
         epilog="presets:\n"
         + "\n".join(
-            f"  {name}\n      {preset.description}\n"
+            f"  {name} ({preset.parameters:,} parameters)\n"
+            f"      {preset.description}\n"
             f"      {preset.expected or 'not measured yet'}"
             for name, preset in presets.PRESETS.items()
         ),

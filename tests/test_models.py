@@ -95,8 +95,14 @@ def dense(*units):
     ],
 )
 def test_designs_of_others_have_their_parameters(name, parameters):
-    config = presets.get(name).config
-    assert models.build_model(config).count_params() == parameters
+    assert presets.get(name).parameters == parameters
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_preset_says_how_many_parameters_it_has(name):
+    preset = presets.get(name)
+    model = models.build_model(preset.config)
+    assert model.count_params() == preset.parameters
 
 
 def test_plain_weights_start_as_in_pytorch():
