@@ -7,9 +7,10 @@ Each competitor trains in a process of its own, with all cores, and in turns:
 one slice of its training, then the next competitor's. Between two slices all
 test pairs are scored. The clock runs while a competitor trains, from its first
 step on, with the tracing of that step; not while data is loaded or scored.
-`benchmarks/results/peers.json` is written whole after each round. `--plot`
-trains nothing: it draws `docs/peers.png` from that file and prints how often
-ours is faster. docs/performance.md says what the others are; they need
+`benchmarks/results/peers.json` is written whole after each round; `--only`
+leaves the results of the others in it. `--plot` trains nothing: it draws
+`docs/peers.png` from that file and prints how often ours is faster.
+docs/performance.md says what the others are; they need
 `pip install -r benchmarks/requirements-peers.txt`.
 """
 
@@ -127,8 +128,8 @@ def save_data(source: str, path: Path, smoke: bool) -> str:
     return mnist.description
 
 
-def facts(flags: list[str]) -> dict:
-    """The command, the versions and the machine."""
+def facts() -> dict:
+    """The versions and the machine."""
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -137,14 +138,31 @@ def facts(flags: list[str]) -> dict:
                 break
     packages = ("tensorflow", "keras", "torch", "numpy")
     return {
-        "command": " ".join(["python -m benchmarks.peers", *flags]),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
         "packages": {x: importlib.metadata.version(x) for x in packages},
         "system": platform.platform(),
         "processor": processor,
         "cores": len(os.sched_getaffinity(0)),
     }
+
+
+def measured_before(path: Path, environment: dict) -> dict[str, dict]:
+    """The competitors in a file of results, if there is one.
+
+    Raises:
+        InputError: If they had another machine, other versions or other data.
+    """
+    if not path.is_file():
+        return {}
+    report = json.loads(runs.read_text(path))
+    for name, value in environment.items():
+        if report[name] != value:
+            raise InputError(
+                f"`--only` adds to results of the same {name}: give another "
+                f"--out. Received: {report[name]!r} in {str(path)!r}, "
+                f"{value!r} here"
+            )
+    return report["competitors"]
 
 
 def measure(options: argparse.Namespace, flags: list[str]) -> None:
@@ -169,7 +187,8 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
             f"benchmarks/requirements-peers.txt. Received: {sys.executable}"
         )
     budget = 60 * options.budget if options.budget else float("inf")
-    environment = facts(flags)
+    command = " ".join(["python -m benchmarks.peers", *flags])
+    environment = facts()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mnist.npz"
         # In a process of its own: this one stays small, as its children's
@@ -187,18 +206,21 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
             for name, x in COMPETITORS.items()
             if name in names
         }
+        environment["data"] = description
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for lane in lanes.values():
+            lane.report.update(command=command, time=started)
+        reports = {name: lane.report for name, lane in lanes.items()}
+        if options.only:
+            reports = measured_before(options.out, environment) | reports
         report = {
             **environment,
-            "data": description,
-            "budget_minutes": options.budget,
-            "finished": False,
-            "competitors": {name: x.report for name, x in lanes.items()},
+            "competitors": {x: reports[x] for x in COMPETITORS if x in reports},
         }
         going = list(lanes.values())
         try:
             while going:
                 going = [lane for lane in going if lane.turn(budget)]
-                report["finished"] = not going
                 runs.write_text(options.out, peers_report.to_json(report))
         finally:
             for lane in lanes.values():

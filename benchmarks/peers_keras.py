@@ -185,12 +185,10 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
         inputs = {"image": warped, "number": tf.one_hot(number, 10)}
         return inputs, {"digit": digit, "sum": digit + number}
 
-    dataset = tf.data.Dataset.range(count).shuffle(count, seed).batch(128)
-    dataset = dataset.map(batch, num_parallel_calls=2).prefetch(4)
     model = hard_argmax()
     model.compile("adam", loss="sparse_categorical_crossentropy")
     model.fit(
-        dataset,
+        shuffled(count, seed, batch),
         shuffle=False,
         epochs=1 if turns.smoke else len(RATES),
         callbacks=[
@@ -199,6 +197,23 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
         ],
         verbose=0,
     )
+
+
+def shuffled(count: int, seed: int, batch: Callable) -> tf.data.Dataset:
+    """Batches of 128 of `count` examples, in an order of its own each epoch.
+
+    Args:
+        count: Number of examples.
+        seed: Decides the order.
+        batch: From indices to `(inputs, targets)`.
+    """
+    dataset = tf.data.Dataset.range(count).shuffle(count, seed).batch(128)
+    dataset = dataset.map(batch, num_parallel_calls=2).prefetch(4)
+    options = tf.data.Options()
+    # The autotuner sleeps for up to a minute in a process that waits for its
+    # turns, and the end of an epoch then waits for it.
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def mnist_convnet() -> keras.Model:
@@ -216,12 +231,15 @@ def train_mnist_convnet(data: dict, seed: int, turns: Turns) -> None:
     keras.utils.set_random_seed(seed)
     count = len(data["x_train"]) * 9 // 10  # The rest is held out.
     images = data["x_train"][:count, ..., np.newaxis].astype("float32") / 255
+    images = tf.constant(images)
+    labels = keras.utils.to_categorical(data["y_train"][:count], 10)
     model = mnist_convnet()
     model.compile("adam", loss="categorical_crossentropy")
     model.fit(
-        images,
-        keras.utils.to_categorical(data["y_train"][:count], 10),
-        batch_size=128,
+        shuffled(
+            count, seed, lambda x: (tf.gather(images, x), tf.gather(labels, x))
+        ),
+        shuffle=False,
         epochs=1 if turns.smoke else 15,
         callbacks=[Waiting(turns, count, 128)],
         verbose=0,

@@ -157,13 +157,20 @@ def _reached(entry: dict, output: str, mark: float) -> str:
 def conditions(report: dict) -> str:
     """When and on what: a sentence."""
     packages = report["packages"]
-    budget = report["budget_minutes"]
-    limit = f"; at most {budget:g} minutes of training each" if budget else ""
+    commands: dict[tuple[str, str], list[str]] = {}
+    for name, entry in _competitors(report):
+        key = entry["command"], entry["time"][:10]
+        commands.setdefault(key, []).append(f"`{name}`")
+    parts = [
+        f"`{command}`, {day}"
+        + (f" ({', '.join(names)})" if len(commands) > 1 else "")
+        for (command, day), names in commands.items()
+    ]
     return (
-        f"`{report['command']}`, {report['time'][:10]}: {report['processor']}, "
-        f"{report['cores']} cores, TensorFlow {packages['tensorflow']}, Keras "
-        f"{packages['keras']}, PyTorch {packages['torch']}, Python "
-        f"{report['python']}; {report['data']}{limit}."
+        f"{'; '.join(parts)}: {report['processor']}, {report['cores']} cores, "
+        f"TensorFlow {packages['tensorflow']}, Keras {packages['keras']}, "
+        f"PyTorch {packages['torch']}, Python {report['python']}; "
+        f"{report['data']}."
     )
 
 
@@ -198,17 +205,7 @@ def aims(report: dict) -> list[str]:
 
 
 def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
-    entry = entries[name]
-    # The best of all its runs, and how soon that run had it.
-    best, seconds = max(
-        (
-            (x["sum"], x["seconds"])
-            for run in done(entry)
-            for x in run["points"]
-        ),
-        key=lambda point: (point[0], -point[1]),
-    )
-    times = {x: median_to(entries[x], "sum", best) for x in ours}
+    best, seconds, times = _to_its_best_sums(name, entries, ours)
     fastest = min(times, key=lambda x: times[x])
     compared = ", ".join(
         f"`{x}` never"
@@ -222,6 +219,60 @@ def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
         f"{_seconds(seconds)}; ours have as many right: {compared}. Aim: "
         f"{TIMES_FASTER} times as fast; {'met' if met else 'missed'}."
     )
+
+
+def _to_its_best_sums(
+    name: str, entries: dict, ours: list[str]
+) -> tuple[float, float, dict[str, float]]:
+    """The best sums of all runs of a peer, how soon that run had them, and
+    how soon each of ours has as many."""
+    best, seconds = max(
+        (
+            (x["sum"], x["seconds"])
+            for run in done(entries[name])
+            for x in run["points"]
+        ),
+        key=lambda point: (point[0], -point[1]),
+    )
+    return best, seconds, {x: median_to(entries[x], "sum", best) for x in ours}
+
+
+def summary(report: dict) -> str:
+    """A table with a row for each competitor."""
+    entries = dict(_competitors(report))
+    ours = [name for name in entries if entries[name]["ours"]]
+    header = ["", "framework", "digits", "sums"]
+    header += [f"{mark:.1f} % of digits after" for mark in (99.0, 99.6)]
+    header.append("ours, to as many sums")
+    rows = []
+    for name, entry in entries.items():
+        best = {
+            output: statistics.mean(
+                max(x[output] for x in run["points"]) for run in done(entry)
+            )
+            for output in entry["outputs"]
+        }
+        compared = ""
+        if "sum" in best and name not in ours:
+            _, seconds, times = _to_its_best_sums(name, entries, ours)
+            soonest = min(times.values(), default=math.inf)
+            compared = (
+                "never"
+                if math.isinf(soonest)
+                else f"{_ratio(seconds / soonest)} times as fast"
+            )
+        rows.append(
+            [
+                f"`{name}`",
+                entry["framework"],
+                f"{best['digit']:.2f}",
+                f"{best['sum']:.2f}" if "sum" in best else "",
+                _reached(entry, "digit", 99.0),
+                _reached(entry, "digit", 99.6),
+                compared,
+            ]
+        )
+    return _markdown(header, rows)
 
 
 def plot(report: dict, path: Path) -> None:

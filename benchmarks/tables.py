@@ -113,6 +113,7 @@ def _peers(parts: list[str]) -> str:
         return "Not measured yet."
     makers = {
         "aims": lambda report: "\n".join(peers_report.aims(report)),
+        "summary": peers_report.summary,
         "marks": peers_report.marks,
         "costs": peers_report.costs,
         "conditions": peers_report.conditions,

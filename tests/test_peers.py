@@ -11,6 +11,7 @@ import pytest
 from benchmarks import peers
 from benchmarks import peers_report
 from benchmarks import peers_worker
+from keras_mnist_sum.errors import InputError
 
 ROOT = peers.ROOT
 
@@ -18,6 +19,8 @@ ROOT = peers.ROOT
 def entry(outputs, *runs, ours=False):
     """Of 100 images an epoch; each run is `[(seconds, percent), ...]`."""
     return {
+        "command": "python -m benchmarks.peers",
+        "time": "2026-01-01T00:00:00Z",
         "framework": "Keras",
         "ours": ours,
         "outputs": list(outputs),
@@ -49,14 +52,11 @@ def report():
     all_outputs = ("digit", "sum", "difference")
     digit = ("digit",)
     return {
-        "command": "python -m benchmarks.peers",
-        "time": "2026-01-01T00:00:00Z",
         "python": "3.11",
         "packages": dict.fromkeys(("tensorflow", "keras", "torch"), "1.0"),
         "processor": "a processor",
         "cores": 2,
         "data": "MNIST",
-        "budget_minutes": None,
         "competitors": {
             "fast": entry(
                 all_outputs,
@@ -95,6 +95,19 @@ def test_aims_compare_with_the_best_sums_a_peer_ever_had(report):
     assert peers_report.aims(report)[0].endswith("met.")
 
 
+def test_summary_compares_everyone_in_a_row_each(report):
+    table = peers_report.summary(report)
+    rows = [
+        "| `fast` | Keras | 99.07 | 99.07 | 6.0 s (2 of 3) | never |  |",
+        "| `hard_argmax` | Keras | 98.00 | 98.00 | never | never "
+        "| 15.0 times as fast |",
+        "| `mnist_convnet` | Keras | 99.00 |  | 8.0 s | never |  |",
+    ]
+    assert table.splitlines()[2:] == rows
+    report["competitors"]["hard_argmax"]["runs"][0]["points"][3]["sum"] = 99.9
+    assert peers_report.summary(report).splitlines()[3].endswith("| never |")
+
+
 def test_what_never_gets_there_is_no_faster(report):
     points = report["competitors"]["hard_argmax"]["runs"][0]["points"]
     points[3]["sum"] = 99.9
@@ -117,6 +130,27 @@ def test_costs_count_whole_epochs_and_leave_out_the_tracing_slice(report):
     del run["points"][1:]
     row = peers_report.costs(report).splitlines()[-2]
     assert "| 0.5 of 2 | 1 | 10 s |  | 5 |" in row
+
+
+def test_results_of_another_machine_are_not_added_to(report, tmp_path):
+    path = tmp_path / "peers.json"
+    here = {name: report[name] for name in ("cores", "data")}
+    assert peers.measured_before(path, here) == {}
+    path.write_text(peers_report.to_json(report))
+    assert peers.measured_before(path, here) == report["competitors"]
+    with pytest.raises(InputError, match="of the same cores.* 2 in .* 4 here"):
+        peers.measured_before(path, here | {"cores": 4})
+
+
+def test_conditions_name_the_command_of_each_competitor(report):
+    text = peers_report.conditions(report)
+    assert text.startswith("`python -m benchmarks.peers`, 2026-01-01: a proc")
+    report["competitors"]["fast"]["command"] += " --only fast"
+    text = peers_report.conditions(report)
+    assert (
+        "`python -m benchmarks.peers --only fast`, 2026-01-01 (`fast`)" in text
+    )
+    assert "2026-01-01 (`hard_argmax`, `mnist_convnet`): a processor" in text
 
 
 def test_failed_run_is_left_out(report):
@@ -300,7 +334,6 @@ def test_everyone_trains_and_is_scored(tmp_path):
         [*command, "--smoke", "--data", "sample"], check=True, cwd=ROOT
     )
     report = json.loads(out.read_text())
-    assert report["finished"]
     for name, competitor in report["competitors"].items():
         (run,) = competitor["runs"]
         assert run["state"] == "finished", name
@@ -310,6 +343,12 @@ def test_everyone_trains_and_is_scored(tmp_path):
     for name in report["competitors"]:
         assert f"`{name}`" in peers_report.costs(report)
         assert f"`{name}`" in peers_report.marks(report)
+    again = [*command, "--smoke", "--data", "sample", "--only", "mnist_convnet"]
+    subprocess.run(again, check=True, cwd=ROOT)
+    added = json.loads(out.read_text())["competitors"]
+    assert list(added) == list(report["competitors"])
+    assert added["fast"] == report["competitors"]["fast"]
+    assert added["mnist_convnet"]["command"].endswith("--only mnist_convnet")
     draw = [*command, "--plot", "--picture", str(picture)]
     subprocess.run(draw, check=True, cwd=ROOT)
     assert picture.stat().st_size > 10_000
