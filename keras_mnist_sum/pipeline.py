@@ -217,7 +217,8 @@ def _seed(seed: int, stream: int, step: tf.Tensor | int) -> tf.Tensor:
 
 def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
     # The buffers above are sized by measurement; the autotuner's thread would
-    # only delay the end of an unfinished iterator, by up to two seconds.
+    # only delay the end of an iterator, which waits for it: it sleeps for up to
+    # a minute, the longer the older the iterator is.
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
