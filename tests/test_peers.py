@@ -318,6 +318,17 @@ def test_pytorch_answers_all_pairs_as_it_answers_each():
                 torch.testing.assert_close(pairs[name][:, number], each[name])
 
 
+def test_shuffled_batches_hold_each_example_once_an_epoch():
+    from benchmarks import peers_keras
+
+    batches = peers_keras.shuffled(300, 0, lambda index: index)
+    first, second = (
+        np.concatenate(list(batches.as_numpy_iterator())) for _ in range(2)
+    )
+    assert sorted(first) == sorted(second) == list(range(300))
+    assert list(first) != list(second)
+
+
 def test_ours_are_trained_through_the_recorder_that_is_replaced():
     from keras_mnist_sum import fitting
     from keras_mnist_sum.recording import Recorder
