@@ -21,28 +21,29 @@ class Console:
 
     Attributes:
         verbose: 0 for warnings alone, on standard error; 1 for what happens,
-            with a bar; 2 for the same in one line an epoch, for logs; `None`
-            for nothing: the chief speaks for all workers.
+            with a bar; 2 for the same in one line an epoch, for logs.
+        silent: Says nothing at all: the chief speaks for all workers.
 
     Raises:
-        InputError: If it is none of these.
+        InputError: If `verbose` is none of these.
     """
 
-    verbose: int | None = 1
+    verbose: int = 1
+    silent: bool = False
 
     def __post_init__(self) -> None:
-        if self.verbose not in (None, 0, 1, 2):
+        if self.verbose not in (0, 1, 2):
             raise InputError(
                 "`verbose` must be 0, 1 or 2. "
                 f"Received: verbose={self.verbose!r}"
             )
 
     def say(self, text: str) -> None:
-        if self.verbose:
+        if self.verbose and not self.silent:
             print(text)
 
     def warn(self, text: str) -> None:
-        if self.verbose is not None:
+        if not self.silent:
             stream = sys.stdout if self.verbose else sys.stderr
             print(f"WARNING: {text}", file=stream)
 
@@ -50,7 +51,7 @@ class Console:
         self, config: Config, steps_per_epoch: int
     ) -> list[keras.callbacks.Callback]:
         """Callbacks for `fit` that show how a run goes."""
-        if not self.verbose:
+        if self.silent or not self.verbose:
             return []
         display = Progress if self.verbose == 1 else EpochLines
         names = task.outputs(config.difference)

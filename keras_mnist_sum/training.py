@@ -96,7 +96,7 @@ def train(
         stack.enter_context(devices.errors())
         devices.check_batch_size(config.batch_size)
         if not devices.is_chief:
-            console = Console(None)
+            console = Console(silent=True)
         mnist = load_mnist(config.data, config.data_dir, say=console.say)
         if mnist.warning:
             console.warn(mnist.warning)
