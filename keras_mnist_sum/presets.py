@@ -127,7 +127,7 @@ PRESETS = {
         ),
         347_667,
         "the most likely digit, one-hot, and the number through an MLP",
-        None,
+        "99.64 % all three right (n = 1) in some 17 min on two cores",
     ),
 }
 
