@@ -263,7 +263,9 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.plot:
             return measure(options, flags)
         report = json.loads(runs.read_text(options.out))
-        peers_report.plot(report, options.picture)
+        from benchmarks import peers_plot
+
+        peers_plot.draw(report, options.picture)
         print("\n".join(peers_report.aims(report)))
 
     return cli.run(command)

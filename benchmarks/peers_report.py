@@ -1,4 +1,4 @@
-"""What `benchmarks.peers` measured: tables, a picture, and the two aims.
+"""What `benchmarks.peers` measured: tables, and the two aims.
 
 Everything here is made of its JSON alone.
 """
@@ -7,25 +7,15 @@ import json
 import math
 import re
 import statistics
-from pathlib import Path
 
 import numpy as np
 
-from keras_mnist_sum.runs import written_aside
+from benchmarks import formatting
+from benchmarks.formatting import duration
 
 MARKS = (99.0, 99.5, 99.6)
 OUTPUTS = ("digit", "sum", "difference")
 TIMES_FASTER = 20  # the aim, where sums are predicted
-# Okabe and Ito: told apart by the colour-blind, too.
-COLORS = {
-    "fast": "#D55E00",
-    "residual": "#0072B2",
-    "baseline_classification": "#CC79A7",
-    "baseline_regression": "#E69F00",
-    "hard_argmax": "#009E73",
-    "train_mnist_fast": "#000000",
-    "mnist_convnet": "#56B4E9",
-}
 
 
 def to_json(report: dict) -> str:
@@ -57,6 +47,13 @@ def done(entry: dict) -> list[dict]:
         for run in entry["runs"]
         if run["state"] not in ("failed", "running") and run["points"]
     ]
+
+
+def best_accuracy(entry: dict, output: str) -> float:
+    """The highest accuracy at any scoring, the mean over the runs."""
+    return statistics.mean(
+        max(point[output] for point in run["points"]) for run in done(entry)
+    )
 
 
 def epoch_seconds(entry: dict) -> list[float]:
@@ -92,7 +89,7 @@ def costs(report: dict) -> str:
         *("an epoch", "images/s", "peak memory"),
     ]
     rows = []
-    for name, entry in _competitors(report):
+    for name, entry in competitors(report):
         run_count = len(done(entry))
         epochs = [
             run["points"][-1]["images"] / entry["images_in_an_epoch"]
@@ -111,13 +108,13 @@ def costs(report: dict) -> str:
                 f"{entry['parameters']:,}",
                 trained,
                 str(run_count),
-                _seconds(statistics.median(total)),
-                _seconds(statistics.median(whole)) if whole else "",
+                duration(statistics.median(total)),
+                duration(statistics.median(whole)) if whole else "",
                 f"{images_per_second(entry):,.0f}",
                 f"{statistics.median(memory):,.0f} MB",
             ]
         )
-    return _markdown(header, rows)
+    return formatting.table(header, rows)
 
 
 def marks(report: dict) -> str:
@@ -125,21 +122,20 @@ def marks(report: dict) -> str:
     header = ["", "output", "best", "last"]
     header += [f"to {mark:.1f} %" for mark in MARKS]
     rows = []
-    for name, entry in _competitors(report):
+    for name, entry in competitors(report):
         for output in entry["outputs"]:
             found = done(entry)
-            best = [max(x[output] for x in run["points"]) for run in found]
             last = [run["points"][-1][output] for run in found]
             rows.append(
                 [
                     f"`{name}`" if output == "digit" else "",
                     output,
-                    f"{statistics.mean(best):.2f}",
+                    f"{best_accuracy(entry, output):.2f}",
                     f"{statistics.mean(last):.2f}",
                     *(_reached(entry, output, mark) for mark in MARKS),
                 ]
             )
-    return _markdown(header, rows)
+    return formatting.table(header, rows)
 
 
 def _reached(entry: dict, output: str, mark: float) -> str:
@@ -151,14 +147,14 @@ def _reached(entry: dict, output: str, mark: float) -> str:
     median = statistics.median(times)
     if math.isinf(median):
         return share
-    return f"{_seconds(median)} ({share})" if share else _seconds(median)
+    return f"{duration(median)} ({share})" if share else duration(median)
 
 
 def conditions(report: dict) -> str:
     """When and on what: a sentence."""
     packages = report["packages"]
     commands: dict[tuple[str, str], list[str]] = {}
-    for name, entry in _competitors(report):
+    for name, entry in competitors(report):
         key = entry["command"], entry["time"][:10]
         commands.setdefault(key, []).append(f"`{name}`")
     parts = [
@@ -177,7 +173,7 @@ def conditions(report: dict) -> str:
 def aims(report: dict) -> list[str]:
     """How often ours is faster, for each peer, and whether that was aimed at:
     lines of Markdown."""
-    entries = dict(_competitors(report))
+    entries = dict(competitors(report))
     ours = [name for name in entries if entries[name]["ours"]]
     lines = []
     for name, entry in entries.items():
@@ -210,13 +206,13 @@ def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
     compared = ", ".join(
         f"`{x}` never"
         if math.isinf(t)
-        else f"`{x}` in {_seconds(t)} ({_ratio(seconds / t)} times as fast)"
+        else f"`{x}` in {duration(t)} ({_ratio(seconds / t)} times as fast)"
         for x, t in times.items()
     )
     met = seconds >= TIMES_FASTER * times[fastest]
     return (
         f"- `{name}` has its best sums, {best:.2f} %, after "
-        f"{_seconds(seconds)}; ours have as many right: {compared}. Aim: "
+        f"{duration(seconds)}; ours have as many right: {compared}. Aim: "
         f"{TIMES_FASTER} times as fast; {'met' if met else 'missed'}."
     )
 
@@ -239,21 +235,16 @@ def _to_its_best_sums(
 
 def summary(report: dict) -> str:
     """A table with a row for each competitor."""
-    entries = dict(_competitors(report))
+    entries = dict(competitors(report))
     ours = [name for name in entries if entries[name]["ours"]]
     header = ["", "framework", "digits", "sums"]
     header += [f"{mark:.1f} % of digits after" for mark in (99.0, 99.6)]
     header.append("ours, to as many sums")
     rows = []
     for name, entry in entries.items():
-        best = {
-            output: statistics.mean(
-                max(x[output] for x in run["points"]) for run in done(entry)
-            )
-            for output in entry["outputs"]
-        }
+        sums = "sum" in entry["outputs"]
         compared = ""
-        if "sum" in best and name not in ours:
+        if sums and name not in ours:
             _, seconds, times = _to_its_best_sums(name, entries, ours)
             soonest = min(times.values(), default=math.inf)
             compared = (
@@ -265,117 +256,20 @@ def summary(report: dict) -> str:
             [
                 f"`{name}`",
                 entry["framework"],
-                f"{best['digit']:.2f}",
-                f"{best['sum']:.2f}" if "sum" in best else "",
+                f"{best_accuracy(entry, 'digit'):.2f}",
+                f"{best_accuracy(entry, 'sum'):.2f}" if sums else "",
                 _reached(entry, "digit", 99.0),
                 _reached(entry, "digit", 99.6),
                 compared,
             ]
         )
-    return _markdown(header, rows)
+    return formatting.table(header, rows)
 
 
-def plot(report: dict, path: Path) -> None:
-    """Error against seconds of training, of digits and of sums, to a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 5.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2, sharex=True)
-    labels = []
-    for axes, output in zip(panels, ("digit", "sum")):
-        ends = []
-        for name, entry in _competitors(report):
-            if output not in entry["outputs"]:
-                continue
-            color = COLORS[name]
-            for i, run in enumerate(done(entry)):
-                seconds = [x["seconds"] for x in run["points"]]
-                # The error of a perfect score would lie at infinity.
-                errors = [max(100 - x[output], 0.01) for x in run["points"]]
-                axes.plot(
-                    seconds,
-                    errors,
-                    color=color,
-                    linewidth=2.2 if entry["ours"] else 1.4,
-                    alpha=1.0 if i == 0 else 0.3,
-                    marker="o",
-                    markersize=3 if i == 0 else 0,
-                )
-                if i == 0:
-                    ends.append((seconds[-1], errors[-1], name, color))
-        axes.set(xscale="log", yscale="log", xlabel="seconds of training")
-        axes.set_title(f"{output}: wrong answers on the test set", loc="left")
-        axes.set_ylim(0.25, 100)
-        ticks = [0.3, 0.4, 0.5, 1, 2, 5, 10, 20, 50, 100]
-        axes.set_yticks(ticks, [f"{tick:g} %" for tick in ticks])
-        axes.minorticks_off()
-        for mark in MARKS:
-            axes.axhline(100 - mark, color="0.8", linewidth=0.8, zorder=0)
-        axes.spines[["top", "right"]].set_visible(False)
-        labels.append((axes, ends))
-    low, high = panels[0].get_xlim()
-    low, high = low / 2.5, high * 15  # room for the names
-    panels[0].set_xlim(low, high)
-    ticks = [10.0**i for i in range(-1, 5) if low < 10.0**i < high]
-    panels[0].set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-    for axes, ends in labels:
-        _label(axes, ends)
-    with written_aside(path) as aside:
-        figure.savefig(aside)
-
-
-def _label(axes, ends: list) -> None:
-    """Names at the ends of the lines, none on another."""
-    from matplotlib.patheffects import withStroke
-
-    (left, right), (low, high) = (
-        np.log10(axes.get_xlim()),
-        np.log10(axes.get_ylim()),
-    )
-    soonest = min(ends, default=None)
-    taken: list[tuple[float, float, float]] = []  # left, right, height
-    for end in sorted(ends, key=lambda end: end[1]):
-        seconds, error, name, color = end
-        x = (np.log10(seconds) - left) / (right - left)
-        y = (np.log10(error) - low) / (high - low)
-        if end == soonest:  # All lines fall: there is room to the left.
-            x, y, side = x - 0.01, y - 0.03, "right"
-        else:
-            x, side = x + 0.015, "left"
-            width = 0.014 * len(name)
-            for begin, until, height in sorted(taken, key=lambda t: t[2]):
-                if begin < x + width and x < until and abs(y - height) < 0.045:
-                    y = height + 0.045
-            taken.append((x, x + width, y))
-        axes.text(
-            *(x, y, name),
-            transform=axes.transAxes,
-            color=color,
-            fontsize=9,
-            ha=side,
-            va="center",
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-        )
-
-
-def _competitors(report: dict) -> list[tuple[str, dict]]:
+def competitors(report: dict) -> list[tuple[str, dict]]:
+    """Those of which there is something to show, by name."""
     return [(k, x) for k, x in report["competitors"].items() if done(x)]
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 600:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
 
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

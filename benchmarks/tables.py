@@ -12,7 +12,9 @@ import re
 from pathlib import Path
 
 from benchmarks import costs
+from benchmarks import formatting
 from benchmarks import peers_report
+from benchmarks.formatting import duration
 from keras_mnist_sum import presets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +66,7 @@ def _summary(names: list[str]) -> str:
         report = _load(name)
         n = str(report["n"])
         rows.append([f"`{name}`", *_accuracies(report), n, _time(report)])
-    return _markdown(header, rows)
+    return formatting.table(header, rows)
 
 
 def _table(names: list[str]) -> str:
@@ -89,7 +91,7 @@ def _table(names: list[str]) -> str:
                 ", ".join(errors),
             ]
         )
-    return _markdown(header, rows)
+    return formatting.table(header, rows)
 
 
 def _additive(names: list[str]) -> str:
@@ -104,7 +106,9 @@ def _additive(names: list[str]) -> str:
     ]
     best = [str(report["right_cells_at_optimum"]) for report in reports]
     header = [name.replace("_", " ") for name in names]
-    return _markdown(["after steps", *header], [*rows, ["optimum", *best]])
+    return formatting.table(
+        ["after steps", *header], [*rows, ["optimum", *best]]
+    )
 
 
 def _peers(parts: list[str]) -> str:
@@ -127,7 +131,7 @@ def _cost(names: list[str]) -> str:
     results, table = costs.TABLES[name]
     if not (RESULTS / f"{results}.json").is_file():
         return "Not measured yet."
-    return _markdown(*table(_load(results)))
+    return formatting.table(*table(_load(results)))
 
 
 def _measured(names: list[str]) -> str:
@@ -137,21 +141,10 @@ def _measured(names: list[str]) -> str:
     return costs.circumstances(_load(name))
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _time(report: dict) -> str:
     seconds = report["mean_std"]["training_seconds"][0]
     cores = report["environment"]["cores"]
-    if seconds < 10:
-        time = f"{seconds:.1f} s"
-    elif seconds < 600:
-        time = f"{seconds:.0f} s"
-    else:
-        time = f"{seconds / 60:.0f} min"
-    return f"{time}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{duration(seconds)}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def _accuracies(report: dict) -> list[str]:

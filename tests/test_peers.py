@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import peers
+from benchmarks import peers_plot
 from benchmarks import peers_report
 from benchmarks import peers_worker
 from keras_mnist_sum.errors import InputError
@@ -166,7 +167,7 @@ def test_picture_and_json_are_made_of_the_report_alone(report, tmp_path):
     text = peers_report.to_json(report)
     assert json.loads(text) == report
     assert text.count('{"step"') == 4 * 4 + 2
-    peers_report.plot(report, tmp_path / "peers.png")
+    peers_plot.draw(report, tmp_path / "peers.png")
     assert (tmp_path / "peers.png").stat().st_size > 10_000
 
 
