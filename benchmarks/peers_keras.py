@@ -28,6 +28,7 @@ import tensorflow as tf  # noqa: E402
 from keras_mnist_sum import augment  # noqa: E402
 from keras_mnist_sum import evaluation  # noqa: E402
 from keras_mnist_sum import fitting  # noqa: E402
+from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import training  # noqa: E402
 from keras_mnist_sum.models import in_float32  # noqa: E402
 from keras_mnist_sum.recording import Recorder  # noqa: E402
@@ -209,11 +210,8 @@ def shuffled(count: int, seed: int, batch: Callable) -> tf.data.Dataset:
     """
     dataset = tf.data.Dataset.range(count).shuffle(count, seed).batch(128)
     dataset = dataset.map(batch, num_parallel_calls=2).prefetch(4)
-    options = tf.data.Options()
-    # The autotuner sleeps for up to a minute in a process that waits for its
-    # turns, and the end of an epoch then waits for it.
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+    # One that waits for its turns has old iterators.
+    return pipeline.without_autotuning(dataset)
 
 
 def mnist_convnet() -> keras.Model:

@@ -104,7 +104,7 @@ def training_dataset(
     mnist = steps.map(image_batch, num_parallel_calls=2)
     numbers = steps.map(number_batch)
     dataset = tf.data.Dataset.zip(mnist, numbers).map(_example(config))
-    return _without_autotuning(dataset.prefetch(4))
+    return without_autotuning(dataset.prefetch(4))
 
 
 def check_batch_size(batch_size: int, num_images: int) -> None:
@@ -153,7 +153,7 @@ def validation_dataset(
     dataset = tf.data.Dataset.zip(mnist.batch(500), numbers.batch(500)).map(
         _example(config)
     )
-    return _without_autotuning(dataset.cache())
+    return without_autotuning(dataset.cache())
 
 
 def _example(config: Config) -> Callable:
@@ -215,10 +215,12 @@ def _seed(seed: int, stream: int, step: tf.Tensor | int) -> tf.Tensor:
     return tf.random.fold_in([seed, stream], step)
 
 
-def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # The buffers above are sized by measurement; the autotuner's thread would
-    # only delay the end of an iterator, which waits for it: it sleeps for up to
-    # a minute, the longer the older the iterator is.
+def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns `dataset` with its buffers as they are, in a fixed order.
+
+    The autotuner's thread would only delay the end of an iterator, which waits
+    for it: it sleeps for up to a minute, the longer the older the iterator is.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
