@@ -97,6 +97,7 @@ PRESETS = {
     "baseline_regression": Preset(
         Config(
             preset="baseline_regression",
+            precision="auto",  # hours in float32
             backbone="plain_doubling",
             width=32,
             head="regression",
@@ -112,7 +113,7 @@ PRESETS = {
         ),
         6_402_764,
         "seven wide convolutions, sum and difference regressed",
-        None,
+        "88.71 % all three right (n = 1) in some 41 min on two cores",
     ),
     "hard_argmax": Preset(
         Config(
