@@ -77,7 +77,7 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         help="the devices to train on: one, all GPUs of this machine, all "
         "workers that TF_CONFIG or Slurm names, or a TPU (default: "
         "%(default)s: the "
-        "third if there is a TF_CONFIG, else the second if there is a GPU, "
+        "third if TF_CONFIG names several workers, else the second if there is a GPU, "
         "else the first)",
     )
     add(
