@@ -22,6 +22,7 @@ from keras_mnist_sum import cli
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.scoring import Answers
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (938, 2_000, 5_000, 13_125)  # 1 epoch ... 14 epochs of batch 64
@@ -79,36 +80,21 @@ def additive(output: task.Output) -> dict:
     }
 
 
-def answers_by_pair(run: Path) -> tuple[dict, dict, dict]:
-    """What a run answers to its test images, for each (digit, number) pair.
-
-    Returns:
-        For each output by name: its definition, the most common answer and
-        the share of right answers, both of shape `(10, 10)`.
-    """
+def answers_of(run: Path) -> Answers:
+    """What a run answers to its test images."""
+    from keras_mnist_sum.evaluation import ask
     from keras_mnist_sum.sources import load_mnist
     from keras_mnist_sum.targets import open_target
 
     target = open_target(run)
     config = target.config or Config()
     mnist = load_mnist(config.data, config.data_dir, test_only=True)
-    outputs = task.outputs(target.difference)
-    batches = [
-        target.answerer(mnist.test_images[i : i + 500, ..., None] / 255)
-        for i in range(0, len(mnist.test_images), 500)
-    ]
-    common, share = {}, {}
-    for name, output in outputs.items():
-        answers = np.concatenate([output.answers(b[name]) for b in batches])
-        common[name] = np.zeros((10, 10), int)
-        share[name] = np.zeros((10, 10))
-        for digit, number in np.ndindex(10, 10):
-            given = answers[mnist.test_labels == digit, number]
-            values, counts = np.unique(given, return_counts=True)
-            common[name][digit, number] = values[counts.argmax()]
-            right = given == output.truth[digit, number]
-            share[name][digit, number] = right.mean()
-    return outputs, common, share
+    return ask(
+        target.answerer,
+        mnist.test_images,
+        mnist.test_labels,
+        target.difference,
+    )
 
 
 def draw(runs: dict[str, Path], path: Path) -> None:
@@ -117,13 +103,13 @@ def draw(runs: dict[str, Path], path: Path) -> None:
     FigureCanvasAgg(figure)
     grid = figure.subplots(2, columns, sharex=True, sharey=True)
     for column, (title, run) in enumerate(runs.items()):
-        outputs, common, share = answers_by_pair(run)
+        answers = answers_of(run)
         for row, name in enumerate(("sum", "difference")):
             axes = grid[row, column]
-            drawn = axes.imshow(
-                100 * share[name], cmap="cividis", vmin=0, vmax=100
-            )
-            cells = (common[name] == outputs[name].truth).sum()
+            common = answers.most_common(name)
+            share = answers.share_right(answers.right[name])
+            drawn = axes.imshow(100 * share, cmap="cividis", vmin=0, vmax=100)
+            cells = (common == answers.outputs[name].truth).sum()
             axes.set_title(
                 f"{title}: {name}\n{cells} of 100 answers right",
                 fontsize=11,
@@ -134,11 +120,11 @@ def draw(runs: dict[str, Path], path: Path) -> None:
                 axes.text(
                     number,
                     digit,
-                    common[name][digit, number],
+                    int(common[digit, number]),
                     ha="center",
                     va="center",
                     fontsize=8,
-                    color="white" if share[name][digit, number] < 0.5 else "k",
+                    color="white" if share[digit, number] < 0.5 else "k",
                 )
     for axes in grid[:, 0]:
         axes.set_ylabel("digit")
