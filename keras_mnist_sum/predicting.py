@@ -46,32 +46,34 @@ def predict(
     predictor = Predictor.load(target)
     if show:
         runs.make_folder(show)
-    drawn: list[Path] = []
-    failed = 0
-    for path in paths:
-        for picture in _pictures(path):
-            try:
-                answer = predictor(picture, number)
-                if as_json:
-                    _print_json(picture, _facts(answer))
-                else:
-                    sentence = _sentence(answer, predictor.difference)
-                    print(f"{_printable(picture)}  {sentence}")
-                if show:
-                    # Slow to import, and of use here alone.
-                    from keras_mnist_sum.answerplot import save_answer
+    pictures = [picture for path in paths for picture in _pictures(path)]
+    # What a drawing must not replace: pictures, and other drawings.
+    taken = {picture.resolve() for picture in pictures}
+    drawn = failed = 0
+    for picture in pictures:
+        try:
+            answer = predictor(picture, number)
+            if as_json:
+                _print_json(picture, _facts(answer))
+            else:
+                sentence = _sentence(answer, predictor.difference)
+                print(f"{_printable(picture)}  {sentence}")
+            if show:
+                # Slow to import, and of use here alone.
+                from keras_mnist_sum.answerplot import save_answer
 
-                    file = _free(show, picture, drawn)
-                    save_answer(file, answer, predictor.difference)
-                    drawn.append(file)
-            except InputError as error:
-                failed += 1
-                if as_json:
-                    _print_json(picture, {"error": str(error)})
-                else:
-                    print(f"error: {error}", file=sys.stderr)
+                file = _free(show, picture, taken)
+                save_answer(file, answer, predictor.difference)
+                taken.add(file.resolve())
+                drawn += 1
+        except InputError as error:
+            failed += 1
+            if as_json:
+                _print_json(picture, {"error": str(error)})
+            else:
+                print(f"error: {error}", file=sys.stderr)
     if drawn:
-        print(f"drawn  {len(drawn)} in {show}", file=sys.stderr)
+        print(f"drawn  {drawn} in {show}", file=sys.stderr)
     return 2 if failed else 0
 
 
@@ -86,12 +88,12 @@ def _pictures(path: Path) -> list[Path]:
         return [path]
 
 
-def _free(folder: Path, picture: Path, taken: list[Path]) -> Path:
+def _free(folder: Path, picture: Path, taken: set[Path]) -> Path:
     """A PNG file called as the picture, numbered if that is taken."""
     # A file's name has at most 255 bytes, and some are for the writing.
     stem = os.fsencode(picture.stem)[:200].decode(errors="ignore")
     free, count = folder / f"{stem}.png", 1
-    while free in taken:
+    while free.resolve() in taken:
         count += 1
         free = folder / f"{stem}-{count}.png"
     return free

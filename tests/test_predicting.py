@@ -110,6 +110,17 @@ def test_drawing_that_fails_keeps_no_other_from_its_answer(
     assert errors[1:] == [f"drawn  2 in {tmp_path}"]
 
 
+def test_drawing_replaces_no_picture(capsys, folder, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder, pictures)
+    before = {x: x.read_bytes() for x in pictures.iterdir()}
+    code, lines, _ = run(capsys, pictures, "--number", 4, "--show", pictures)
+    assert (code, len(lines)) == (0, 3)
+    assert before == {x: x.read_bytes() for x in before}
+    digit = digits_in(folder)[0]
+    assert (pictures / f"{digit}-2.png").is_file()
+
+
 def test_picture_has_one_line_whatever_it_is_called(capsys, folder, tmp_path):
     shutil.copy(next(folder.glob("*.png")), tmp_path / "two\nlines.png")
     code, lines, errors = run(capsys, tmp_path, "--number", 4)
