@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         from keras_mnist_sum import evaluation
         from keras_mnist_sum import runs
         from keras_mnist_sum import targets
+        from keras_mnist_sum.errors import InputError
 
         if values["json"]:
             runs.check_file(values["json"])
@@ -69,6 +70,12 @@ def main(arguments: list[str] | None = None) -> int:
                 values["report"] or report.folder_in(values["target"])
             )
             report.check_folder(folder)
+            if values["json"] and _is_within(values["json"], folder):
+                raise InputError(
+                    "A report has its folder to itself. "
+                    f"Received: --json {str(values['json'])!r} within --report "
+                    f"{str(folder)!r}"
+                )
         target = targets.open_target(values["target"])
         mnist = targets.load_data(
             target.config, values["data"], values["data_dir"], test_only=True
@@ -87,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
             mnist.test_labels,
             target.difference,
         )
-        scored = answers.evaluation()
+        scored = answers.evaluation
         print(f"model  {target.path}\ntest   {mnist.description}")
         print(f"\n{scored.table()}")
         if values["json"]:
@@ -103,6 +110,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nreport {folder / report.PAGE}")
 
     return cli.run(command)
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         help="the devices to train on: one, all GPUs of this machine, all "
         "workers that TF_CONFIG or Slurm names, or a TPU (default: "
         "%(default)s: the "
-        "third if TF_CONFIG names several workers, else the second if there is a GPU, "
-        "else the first)",
+        "third if TF_CONFIG names several workers, else the second if there "
+        "is a GPU, else the first)",
     )
     add(
         "--steps",
@@ -172,13 +172,13 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
             *("verbose", "tensorboard"),
         )
     }
-    if others["run_dir"] is None:
-        if others["strategy"] == "multi_worker" or os.environ.get("TF_CONFIG"):
-            raise InputError(
-                "Workers share a run directory: name it by --run-dir. "
-                "Received: TF_CONFIG or multi_worker, and no --run-dir"
-            )
-        others["run_dir"] = runs.new_run_dir(preset)
+    if others["run_dir"] is None and (
+        others["strategy"] == "multi_worker" or os.environ.get("TF_CONFIG")
+    ):
+        raise InputError(
+            "Workers share a run directory: name it by --run-dir. "
+            "Received: TF_CONFIG or multi_worker, and no --run-dir"
+        )
     changes = {name: v for name, v in values.items() if v is not None}
     config = dataclasses.replace(presets.get(preset).config, **changes)
     return config, others
@@ -192,12 +192,10 @@ def unfinished(config: Config) -> Path | None:
             continue
         with contextlib.suppress(InputError):
             begun = Config.from_json(runs.read_text(path))
-            asked = config
-            if config.data in ("auto", begun.data):
-                # A run's own config says where its data was found in the end.
-                asked = dataclasses.replace(
-                    config, data=begun.data, data_dir=begun.data_dir
-                )
+            # A run's own config says where its data was found in the end.
+            asked = dataclasses.replace(config, data_dir=begun.data_dir)
+            if config.data == "auto" or _same_data(config.data, begun.data):
+                asked = dataclasses.replace(asked, data=begun.data)
             if config.precision == "auto":
                 asked = dataclasses.replace(asked, precision=begun.precision)
             if begun == asked:
@@ -206,13 +204,29 @@ def unfinished(config: Config) -> Path | None:
     return newest and newest.parent
 
 
+def _same_data(asked: str, begun: str) -> bool:
+    """Whether both are one source, whose path a run keeps absolute."""
+    return begun in (asked, str(Path(asked).absolute()))
+
+
 def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         config, others = parse(arguments)
+        if others["run_dir"] is None:
+            made = others["run_dir"] = runs.new_run_dir(config.preset)
+            try:
+                work(config, others)
+            finally:
+                with contextlib.suppress(OSError):
+                    os.removedirs(made)  # If nothing began, it is empty.
+        else:
+            work(config, others)
+
+    def work(config: Config, others: dict[str, Any]) -> None:
         run_dir = others["run_dir"]
         say = print if others["verbose"] else lambda line: None
         before = unfinished(config)
-        if before and before != run_dir:
+        if before and before.absolute() != run_dir.absolute():
             say(
                 f"note   {before} is the same run, not finished: to go on with "
                 f"it, say --run-dir {shlex.quote(str(before))}"

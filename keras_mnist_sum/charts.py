@@ -169,7 +169,7 @@ def accuracy(answers: Answers) -> Figure:
 
 def reliability(answers: Answers) -> Figure:
     """Accuracy beside confidence, of each output that is a distribution."""
-    errors = answers.evaluation().calibration_error
+    errors = answers.evaluation.calibration_error
     figure = new_figure(
         "Accuracy of answers by their confidence",
         *(11 if len(errors) > 1 else 4.6, 5.4),
@@ -246,7 +246,7 @@ def values(answers: Answers) -> Figure:
         for end in (edges[:-1], edges[1:]):  # of what rounds to each value
             axes.stairs(end, edges, baseline=None, color=WRONG, lw=1.2)
         axes.set(xlim=edges[[0, -1]], ylim=(low, high))
-        error = answers.evaluation().mean_absolute_error[name]
+        error = answers.evaluation.mean_absolute_error[name]
         outside = int((~inside).sum())
         axes.set_title(
             f"{name}: mean absolute error {error:.3f}"

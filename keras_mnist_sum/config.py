@@ -179,7 +179,7 @@ _CHOICES = {
 }
 _RANGES: dict[str, tuple[float, float, str]] = {
     "validation_fraction": (0, 0.5, "from 0 to 0.5"),
-    "width": (1, 4096, "from 1 to 4096"),
+    "width": (1, 512, "from 1 to 512"),
     "average_shift": (0, 28, "from 0 to 28 pixels"),
     "rotation": (0, math.pi, "from 0 to pi radians"),
     "scale": (0, 0.9, "from 0 to 0.9"),

@@ -198,13 +198,20 @@ class Distribution:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Says in one line that another worker has ended.
+        """Says in one line what TensorFlow says in many.
 
         Raises:
-            WorkerLostError: Instead of what TensorFlow raises then.
+            WorkerLostError: If another worker has ended.
+            InputError: If a device's memory is too small.
         """
         try:
             yield
+        except tf.errors.ResourceExhaustedError as error:
+            raise InputError(
+                "The model and a batch do not fit into the device's memory: "
+                "try a smaller batch size. "
+                f"Received: {error.message.splitlines()[0][:200]}"
+            ) from error
         except tf.errors.OpError as error:
             lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
             if self.workers == 1 or not isinstance(error, lost):

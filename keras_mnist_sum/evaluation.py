@@ -11,7 +11,6 @@ import numpy as np
 from keras_mnist_sum import task
 from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.scoring import Answers
-from keras_mnist_sum.scoring import Evaluation
 from keras_mnist_sum.sources import check_examples
 
 # What evaluation asks of a model: from float32 images `(batch, 28, 28, 1)` in
@@ -57,23 +56,6 @@ def ask(
         for name in task.outputs(difference)
     }
     return Answers(images, labels, difference, predictions)
-
-
-def evaluate(
-    answerer: Answerer,
-    images: np.ndarray,
-    labels: np.ndarray,
-    difference: str = "absolute",
-    batch_size: int = 500,
-) -> Evaluation:
-    """Scores every image with every number 0-9.
-
-    Args, and errors raised: as for `ask`.
-
-    Returns:
-        The counts.
-    """
-    return ask(answerer, images, labels, difference, batch_size).evaluation()
 
 
 def answerer_of_pairs(

@@ -47,7 +47,7 @@ def finish(
         evaluation.answerer_of_model(model),
         *(mnist.test_images, mnist.test_labels, config.difference),
     )
-    scored = answers.evaluation()
+    scored = answers.evaluation
     report = {
         "data": mnist.description,
         **scored.to_dict(),

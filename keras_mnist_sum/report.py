@@ -1,7 +1,5 @@
 """A report: a page on how good a model is, and its pictures as files."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,8 +100,8 @@ def save_report(
     """
     check_folder(folder)
     folder = folder.resolve()
-    machine = json.loads(environment.to_json())
-    scored = answers.evaluation()
+    machine = environment.facts()
+    scored = answers.evaluation
     packages = machine["packages"]
     packages |= {name: environment.version(name) for name in _RUNTIMES}
     facts = {
@@ -129,10 +127,6 @@ def save_report(
                 figure.savefig(aside / name, dpi=150)
         page = reportpage.render(facts, warnings, answers, sections, aside)
         (aside / PAGE).write_text(page, encoding="utf-8")
-        before = aside.with_name(f"{aside.name}-before")
-        if folder.is_dir():
-            folder.rename(before)
-    shutil.rmtree(before, ignore_errors=True)
 
 
 def _sections(
@@ -140,7 +134,7 @@ def _sections(
 ) -> list[Section]:
     """The report's pictures, and how to read them."""
     found = find_mistakes(answers)
-    scored = answers.evaluation()
+    scored = answers.evaluation
     sections = [
         Section(
             "At a glance",

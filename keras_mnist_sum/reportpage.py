@@ -75,7 +75,7 @@ def render(
     folder: Path,
 ) -> str:
     """The whole page, with the pictures that lie in `folder`."""
-    scored = answers.evaluation()
+    scored = answers.evaluation
     share = 100 * scored.accuracy()["all"]
     title = f"{share:.2f} % of {scored.pairs:,} test pairs all right"
     body = [
@@ -117,7 +117,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 def _numbers(answers: Answers) -> str:
-    scored = answers.evaluation()
+    scored = answers.evaluation
     rows = (
         f"<tr><th>{escape(name)}</th><td>{count:,}</td>"
         f"<td>{100 * count / scored.pairs:.2f} %</td>"
@@ -161,7 +161,7 @@ def _mistakes(answers: Answers, found: list[Mistake]) -> str:
     shown = found[:MOST_MISTAKES]
     if not found:
         return "<p>None: every answer to every pair is right.</p>"
-    wrong = answers.all_right.size - answers.evaluation().all_correct
+    wrong = answers.all_right.size - answers.evaluation.all_correct
     more = ""
     if len(shown) < len(found):
         more = (

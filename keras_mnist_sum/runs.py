@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +31,22 @@ _ASIDE = ".partial-"
 
 
 def new_run_dir(name: str) -> Path:
-    """A path for a new run of `name` below `runs/`, not created yet."""
-    return ROOT / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """Makes a directory of its own for a new run of `name`, below `runs/`.
+
+    Raises:
+        InputError: If the system refuses.
+    """
+    first = ROOT / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, count = first, 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:  # Another run began in this second.
+            count += 1
+            path = first.with_name(f"{first.name}-{count}")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
 
 
 def newest_run() -> Path | None:
@@ -66,12 +81,13 @@ def check_usable(run_dir: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Checks, without writing, that `path` can become a file.
+    """Checks, without writing, that `path` can become a file, or be replaced.
 
     Raises:
-        InputError: If it is a directory, or not writable.
+        InputError: If it is a directory, a device or a link, or not writable.
     """
-    if path.is_dir() or not _may_be_created(path.absolute().parent):
+    other = path.is_symlink() or (path.exists() and not path.is_file())
+    if other or not _may_be_created(path.absolute().parent):
         raise InputError(
             f"This must be a file that can be written. Received: {str(path)!r}"
         )
@@ -102,11 +118,15 @@ def _may_be_created(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
+def locked(run_dir: Path, warn: Callable[[str], object]) -> Iterator[None]:
     """Keeps other processes out of `run_dir` while the block runs.
 
     The system lifts the lock when the process ends, however it ends. What a
     process that was killed left half-written is removed.
+
+    Args:
+        run_dir: A directory, which is made if it is not there.
+        warn: Told where the file system has no locks.
 
     Raises:
         InputError: If another process holds the lock, or the system refuses.
@@ -124,6 +144,11 @@ def locked(run_dir: Path) -> Iterator[None]:
             raise InputError(
                 f"Another process is training there. Received: {str(run_dir)!r}"
             ) from None
+        except OSError as error:
+            warn(
+                "nothing keeps a second process from training there: no locks "
+                f"on the file system of {str(run_dir)!r} ({error.strerror})"
+            )
         for litter in list(run_dir.rglob(f"{_ASIDE}*")):
             _remove(litter)
         yield
@@ -146,12 +171,27 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield aside
         for written in (*aside.rglob("*"), aside):
             _flush(written)
-        os.replace(aside, path)
+        _replace(aside, path)
         _flush(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         _remove(aside)
+
+
+def _replace(aside: Path, path: Path) -> None:
+    if not (aside.is_dir() and path.is_dir()):
+        os.replace(aside, path)
+        return
+    # A folder takes the place of an empty one alone.
+    before = aside.with_name(f"{aside.name}-before")
+    os.replace(path, before)
+    try:
+        os.replace(aside, path)
+    except OSError:
+        os.replace(before, path)
+        raise
+    _remove(before)
 
 
 def _flush(path: Path) -> None:

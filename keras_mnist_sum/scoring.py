@@ -181,6 +181,7 @@ class Answers:
             if name not in self.confidence
         }
 
+    @cached_property
     def evaluation(self) -> Evaluation:
         """The counts."""
         number = np.arange(task.NUM_DIGITS)

@@ -66,6 +66,9 @@ class Mnist:
             if part == "train" and images.size == 0 and self.data_dir:
                 continue  # It was not asked for.
             check_examples(images, labels, f"the {part} set of {self.source!r}")
+            # A file may hold columns first.
+            images = np.ascontiguousarray(images)
+            object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels.astype("uint8"))
 
     def hold_out(

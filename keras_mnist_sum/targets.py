@@ -33,7 +33,7 @@ class Target:
         path: What was opened.
         predict: The model, as a function from `image` and `number` to the
             outputs by name.
-        answerer: The same, ready for `evaluation.evaluate`.
+        answerer: The same, ready for `evaluation.ask`.
         difference: Which difference it computes.
         config: The config it was trained with, if `path` is in a run directory.
         tables: The tables that it learned, as `models.learned_tables` returns
@@ -128,7 +128,10 @@ def load_data(
         InputError: If the data cannot be used.
     """
     if config and data in (None, config.data):
-        data, data_dir = config.data, data_dir or config.data_dir
+        data = config.data
+        # On another machine, it may lie elsewhere.
+        if config.data_dir and Path(config.data_dir).is_dir():
+            data_dir = data_dir or config.data_dir
     mnist = load_mnist(data or "auto", data_dir, test_only, say=print)
     if mnist.warning:
         print(f"WARNING: {mnist.warning}")

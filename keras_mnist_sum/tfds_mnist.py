@@ -44,6 +44,7 @@ FILES = {
 }
 _COUNTS = {"train": 60_000, "test": 10_000}
 _ASIDE = ".mnist-"
+_DEFAULT = "~/tensorflow_datasets"
 
 
 class NotAvailable(InputError):
@@ -94,18 +95,23 @@ def load(
         NotAvailable: If it is not prepared and cannot be.
         InputError: If what is prepared is damaged.
     """
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    folder = _path(data_dir or "~/tensorflow_datasets")
-    folder = folder.expanduser().resolve()
-    version = _find(folder)
-    if version is None:
-        try:
-            _prepare(Path(folder), say)
-        except (downloads.DownloadError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            received = f"data_dir={str(folder)!r}"
-            raise NotAvailable(reason, received) from error
+    name = data_dir or os.environ.get("TFDS_DATA_DIR") or _DEFAULT
+    received = f"data_dir={name!r}"
+    try:
+        folder = _path(name).expanduser().resolve()
+    except RuntimeError as error:
+        raise NotAvailable("there is no home directory", received) from error
+    try:
         version = _find(folder)
+        if version is None:
+            if "://" in name:
+                raise NotAvailable("only a local folder is written", received)
+            _prepare(folder, say)
+            version = _find(folder)
+    except (downloads.DownloadError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        received = f"data_dir={str(folder)!r}"
+        raise NotAvailable(reason, received) from error
     try:
         arrays = _read(version, test_only)
     except InputError:

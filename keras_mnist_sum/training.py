@@ -55,8 +55,8 @@ def train(
             with an equal config. All workers must reach it.
         checkpoint_every: Steps between checkpoints. Default: as many as take
             about 30 seconds.
-        strategy: The devices to train on; `distribution.find_devices` has the
-            names.
+        strategy: The devices to train on, by the names that
+            `distribution.find_devices` has.
         verbose: 0 prints warnings alone, on standard error; 1 says what
             happens, with a bar; 2 the same in one line an epoch, for logs.
         tensorboard: Whether to write `tensorboard/`, too: curves, pictures and
@@ -120,7 +120,7 @@ def train(
             if results.is_file():
                 _check_config(run_dir, config)
             else:
-                stack.enter_context(runs.locked(run_dir))
+                stack.enter_context(runs.locked(run_dir, console.warn))
                 _claim(run_dir, config, devices, console.warn)
         if results.is_file():
             console.say(f"run    {run_dir} was finished before")
@@ -142,16 +142,14 @@ def _settled(
 ) -> Config:
     """`config` with what is only known now: where the data was found, and
     what the precision `"auto"` stands for, here or where the run began."""
-    path = run_dir / runs.CONFIG
-    if config.precision == "auto" and path.is_file():
+    path, precision = run_dir / runs.CONFIG, config.precision
+    if precision == "auto" and path.is_file():
         precision = Config.from_json(runs.read_text(path)).precision
-    else:
-        precision = devices.precision(config.precision)
     return dataclasses.replace(
         config,
         data=mnist.source,
         data_dir=mnist.data_dir,
-        precision=precision,
+        precision=devices.precision(precision),
     )
 
 
@@ -206,12 +204,13 @@ def _end_together(devices: Distribution, results: Path) -> None:
 
 
 def _check_config(run_dir: Path, config: Config) -> None:
-    """Refuses a run that began with another config."""
+    """Refuses a run that began with another config. Where the data lies may
+    change: checkpoints know what it was."""
     before = Config.from_json(runs.read_text(run_dir / runs.CONFIG))
     differences = [
         f"{name}={old!r}, not {getattr(config, name)!r}"
         for name, old in dataclasses.asdict(before).items()
-        if old != getattr(config, name)
+        if old != getattr(config, name) and name != "data_dir"
     ]
     if differences:
         raise InputError(

@@ -91,7 +91,7 @@ def test_confusion_shows_every_count_in_its_cell(digits, difference):
         }
         labels = [label.get_text() for label in axes.get_xticklabels()]
         assert labels == [str(v).replace("-", "−") for v in output.values]
-        wrong = 500 - answers.evaluation().correct[name]
+        wrong = 500 - answers.evaluation.correct[name]
         assert axes.figure.get_suptitle() == (
             f"{name}: {wrong} of 500 pairs wrong"
         )
@@ -134,14 +134,14 @@ def test_values_that_are_lost_are_said_to_be(digits, value):
         answers.predictions[name] = np.full((50, 10, 1), value, "float32")
     for axes in charts.values(answers).axes[:2]:
         assert "; 500 values outside" in axes.get_title()
-    assert answers.evaluation().correct["sum"] == 0
+    assert answers.evaluation.correct["sum"] == 0
 
 
 def test_probabilities_that_are_no_numbers_have_no_calibration(digits):
     answers = ask(digits)
     answers.predictions["sum"] = np.full((50, 10, 19), np.nan)
     charts.reliability(answers)
-    errors = answers.evaluation().calibration_error
+    errors = answers.evaluation.calibration_error
     assert np.isnan(errors["sum"]) and errors["digit"] == 0
     assert all(mistake.confidence is None for mistake in find_mistakes(answers))
 
@@ -160,7 +160,7 @@ def test_reliability_shows_bins_and_error_of_each_distribution(digits, values):
         answers.predictions[name] = rng.dirichlet(
             np.full(output.num_classes, 0.1), (50, 10)
         )
-    errors = answers.evaluation().calibration_error
+    errors = answers.evaluation.calibration_error
     figure = charts.reliability(answers)
     for axes, (name, error) in zip(figure.axes[:3], errors.items()):
         expected = f"{name}: calibration error {100 * error:.2f} %"

@@ -25,6 +25,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import find_devices
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build_model
+from keras_mnist_sum.sources import load_mnist
 from tests import interrupted
 
 
@@ -389,6 +390,27 @@ def test_a_cluster_comes_before_gpus_and_one_worker_is_none(
 def test_float16_on_several_devices_is_refused(pretend):
     with pytest.raises(InputError, match="one device.*Received: 2 replicas"):
         pretend((7, 0), (7, 0)).precision("float16")
+
+
+def test_run_begun_in_float16_goes_on_on_one_device_alone(
+    pretend, config, npz, tmp_path
+):
+    begun = dataclasses.replace(config, precision="float16")
+    runs.write_text(tmp_path / runs.CONFIG, begun.to_json())
+    asked = dataclasses.replace(config, precision="auto")
+    mnist = load_mnist(str(npz))
+    settled = training._settled(asked, mnist, pretend((7, 0)), tmp_path)
+    assert settled.precision == "float16"
+    with pytest.raises(InputError, match="one device.*Received: 2 replicas"):
+        training._settled(asked, mnist, pretend((7, 0), (7, 0)), tmp_path)
+
+
+def test_too_little_memory_is_one_clear_line():
+    with pytest.raises(InputError, match="smaller batch size. Received: OOM"):
+        with find_devices("single").errors():
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "OOM when allocating\nmore", 8
+            )
 
 
 def test_run_goes_on_in_the_precision_that_auto_began_with(config, tmp_path):

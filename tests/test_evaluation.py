@@ -34,7 +34,9 @@ def answering(digits, change=None, difference="absolute"):
 @pytest.mark.parametrize("difference", task.DIFFERENCES)
 def test_perfect_answers_score_every_pair_once(digits, difference):
     answerer = answering(digits, difference=difference)
-    scored = evaluation.evaluate(answerer, *digits, difference, batch_size=7)
+    scored = evaluation.ask(
+        answerer, *digits, difference, batch_size=7
+    ).evaluation
     assert scored.images == 50 and scored.pairs == 500
     assert scored.correct == {"digit": 500, "sum": 500, "difference": 500}
     assert scored.all_correct == 500 and scored.contradictory == 0
@@ -47,7 +49,7 @@ def test_counts_are_exact_for_known_mistakes(digits):
         if name == "difference":  # wrong for numbers 4 and 5: 100 pairs
             classes[:, 4:6] = (classes[:, 4:6] + 1) % 10
 
-    scored = evaluation.evaluate(answering(digits, change), *digits)
+    scored = evaluation.ask(answering(digits, change), *digits).evaluation
     assert scored.correct == {"digit": 500, "sum": 450, "difference": 400}
     assert scored.all_correct == 400
     assert scored.contradictory == 100
@@ -62,7 +64,7 @@ def test_wrong_but_consistent_answers_are_no_contradiction(digits):
         classes[:] = tables[name].table[wrong, np.arange(10)]
 
     classes_of_digit = digits[1][:, np.newaxis].astype(int)
-    scored = evaluation.evaluate(answering(digits, change), *digits)
+    scored = evaluation.ask(answering(digits, change), *digits).evaluation
     assert scored.correct["digit"] == 0 and scored.all_correct == 0
     assert scored.contradictory == 0
 
@@ -75,9 +77,9 @@ def test_calibration_error_is_that_of_a_plain_count(digits):
         name: rng.dirichlet(np.full(output.num_classes, 0.1), (50, 10))
         for name, output in task.outputs().items()
     }
-    scored = evaluation.evaluate(
+    scored = evaluation.ask(
         lambda batch: probabilities, images, labels, batch_size=50
-    )
+    ).evaluation
     for name, output in task.outputs().items():
         bins = [[] for _ in range(15)]
         for image in range(50):
@@ -99,7 +101,7 @@ def test_calibration_error_is_that_of_a_plain_count(digits):
 
 
 def test_sure_and_right_answers_are_calibrated(digits):
-    scored = evaluation.evaluate(answering(digits), *digits)
+    scored = evaluation.ask(answering(digits), *digits).evaluation
     assert set(scored.calibration_error.values()) == {0.0}
     assert scored.mean_absolute_error == {}
 
@@ -119,7 +121,7 @@ def test_values_are_rounded_and_their_mean_error_told(digits, difference):
         answers["sum"][:, 7] += 3.25
         return answers
 
-    scored = evaluation.evaluate(answer, images, labels, difference)
+    scored = evaluation.ask(answer, images, labels, difference).evaluation
     assert scored.correct == {"digit": 500, "sum": 450, "difference": 500}
     assert scored.all_correct == 450 and scored.contradictory == 50
     assert set(scored.calibration_error) == {"digit"}

@@ -19,7 +19,7 @@ def test_each_image_with_a_wrong_answer_is_one_mistake_surest_first(digits):
     assert [m.pairs for m in found] == [2, 10]
     assert [(m.name, m.number) for m in found] == [("sum", 5), ("digit", 0)]
     assert [m.confidence for m in found] == pytest.approx([0.9, 0.6])
-    scored = answers.evaluation()
+    scored = answers.evaluation
     assert sum(m.pairs for m in found) == scored.pairs - scored.all_correct
 
 

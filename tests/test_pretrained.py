@@ -16,11 +16,11 @@ def test_pretrained_model_is_small_reads_digits_and_knows_arithmetic():
     assert pretrained.PATH.stat().st_size < 4e6
     model = keras_mnist_sum.load_pretrained()
     mnist = load_mnist("sample", test_only=True)
-    scored = evaluation.evaluate(
+    scored = evaluation.ask(
         evaluation.answerer_of_model(model),
         mnist.test_images,
         mnist.test_labels,
-    )
+    ).evaluation
     assert min(scored.accuracy().values()) > 0.99
     cells = evaluation.table_cells_right(model, "absolute")
     assert cells == {"sum": 100, "difference": 100}

@@ -224,6 +224,12 @@ def test_new_run_names_an_unfinished_one_with_an_equal_config(
     assert train.unfinished(config) == runs.ROOT / "same"
     assert train.unfinished(Config(steps=4)) is None
     assert train.unfinished(Config(steps=3, data="elsewhere")) is None
+    moved = Config(steps=3, data="sample", data_dir="elsewhere")
+    assert train.unfinished(moved) == runs.ROOT / "same"
+    begun = dataclasses.replace(config, data=str(tmp_path / "mnist.npz"))
+    runs.write_text(runs.ROOT / "mine" / runs.CONFIG, begun.to_json())
+    mine = train.unfinished(Config(steps=3, data="mnist.npz"))
+    assert mine == runs.ROOT / "mine"
 
 
 @pytest.mark.slow
@@ -254,7 +260,7 @@ def test_second_run_is_refused_while_the_first_lives(config, tmp_path):
     first.kill()
     first.join()
     assert list((tmp_path / "run").rglob(".partial-*"))
-    with runs.locked(tmp_path / "run"):
+    with runs.locked(tmp_path / "run", pytest.fail):
         assert not list((tmp_path / "run").rglob(".partial-*"))
 
 

@@ -74,7 +74,7 @@ def text_of(markup):
 
 
 def test_numbers_on_the_page_are_those_of_the_evaluation(page, answers):
-    scored = answers.evaluation()
+    scored = answers.evaluation
     rows = re.findall(
         r"<tr><th>([^<]*)</th><td>([\d,]+)</td><td>([\d.]+) %</td>"
         r"<td>([^<]*)</td></tr>",
@@ -228,6 +228,17 @@ def test_folder_that_holds_something_else_is_refused_before_the_work(
     assert (folder / held).read_text() == "precious"
 
 
+def test_file_within_the_report_is_refused_before_the_work(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(targets, "open_target", pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main(["--report", "new", "--json", "./new/x/y.json"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: A report has its folder to itself")
+    assert error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
 def test_report_of_no_run_needs_a_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(targets, "open_target", pytest.fail)
     monkeypatch.chdir(tmp_path)
@@ -264,7 +275,7 @@ def test_report_of_a_run_goes_into_it_and_agrees_with_the_json(
     page = (run / "report" / "index.html").read_text()
     results = json.loads((tmp_path / "results.json").read_text())
     [(answers, tables)] = drawn
-    assert answers.evaluation().correct == results["correct"]
+    assert answers.evaluation.correct == results["correct"]
     for name, count in results["correct"].items():
         assert f"<tr><th>{name}</th><td>{count:,}</td>" in page
     assert tables["difference"].shape == (10, 10, 19)

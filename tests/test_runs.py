@@ -1,4 +1,6 @@
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -68,16 +70,72 @@ def test_newest_run_is_the_one_whose_model_was_written_last(
     assert runs.newest_run() == runs.ROOT / "b"
 
 
-def test_default_run_directory_bears_the_preset_and_the_time():
+def test_new_run_directory_bears_the_preset_and_the_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = runs.new_run_dir("residual")
-    assert path.parent == runs.ROOT
+    assert path.parent == runs.ROOT and path.is_dir()
     assert path.name.startswith("residual-20")
+
+
+def test_runs_that_begin_in_one_second_have_directories_of_their_own(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs.time, "strftime", lambda form: "now")
+    names = [runs.new_run_dir("fast").name for _ in range(3)]
+    assert names == ["fast-now", "fast-now-2", "fast-now-3"]
+
+
+def test_file_system_without_locks_is_one_line_of_warning(
+    tmp_path, monkeypatch
+):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(runs.fcntl, "flock", flock)
+    said = []
+    with runs.locked(tmp_path, said.append):
+        pass
+    [warning] = said
+    assert "No locks available" in warning and str(tmp_path) in warning
 
 
 def test_file_to_write_is_checked_beforehand(tmp_path):
     runs.check_file(tmp_path / "new" / "file.json")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    for path in (tmp_path, tmp_path / "file" / "below"):
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "astray").symlink_to("nowhere")
+    paths = [tmp_path / name for name in ("", "file/below", "link", "astray")]
+    for path in (*paths, Path("/dev/null")):
         with pytest.raises(InputError, match="Received"):
             runs.check_file(path)
+
+
+def test_folder_takes_the_place_of_another_or_leaves_it(tmp_path, monkeypatch):
+    def write(content):
+        with runs.written_aside(tmp_path / "folder") as aside:
+            aside.mkdir()
+            (aside / content).touch()
+
+    write("old")
+    replace = os.replace
+
+    def refuse(source, target):
+        if os.path.exists(os.path.join(source, "new")):
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse)
+        with pytest.raises(InputError, match="Cannot write"):
+            write("new")
+    assert [str(x.relative_to(tmp_path)) for x in tmp_path.rglob("*")] == [
+        "folder",
+        "folder/old",
+    ]
+    write("new")
+    assert [str(x.relative_to(tmp_path)) for x in tmp_path.rglob("*")] == [
+        "folder",
+        "folder/new",
+    ]

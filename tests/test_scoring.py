@@ -19,7 +19,7 @@ def test_confusion_counts_each_pair_once_and_agrees_with_the_score(
         classes[::3, 4] = 2
 
     answers = ask(digits, change, difference)
-    scored = answers.evaluation()
+    scored = answers.evaluation
     for name, output in answers.outputs.items():
         counts = answers.confusion(name)
         assert counts.shape == (output.num_classes, output.num_classes + 1)
@@ -61,7 +61,7 @@ def test_values_beyond_the_classes_are_counted_as_others(digits):
     answers = evaluation.ask(answer, *digits)
     counts = answers.confusion("sum")
     assert counts[:, -1].sum() == 150
-    assert np.trace(counts) == answers.evaluation().correct["sum"] == 350
+    assert np.trace(counts) == answers.evaluation.correct["sum"] == 350
 
 
 def test_shares_and_common_answers_are_those_of_a_plain_count(digits):

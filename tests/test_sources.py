@@ -1,3 +1,4 @@
+import errno
 import gzip
 import socket
 import struct
@@ -62,6 +63,16 @@ def test_idx_folder_is_read_compressed_or_not(folder, digits):
 def test_npz_is_read(tmp_path, digits):
     path = write_npz(tmp_path / "mnist.npz", digits)
     is_as_made(load_mnist(path), digits)
+
+
+def test_npz_with_columns_first_is_read(tmp_path, digits):
+    """As MATLAB has them, and EMNIST."""
+    columns_first = np.asfortranarray(digits[0])
+    path = write_npz(tmp_path / "mnist.npz", digits, x_train=columns_first)
+    mnist = load_mnist(path)
+    is_as_made(mnist, digits)
+    for array in (mnist.train_images, *mnist.hold_out(0.2)):
+        assert array.flags.c_contiguous
 
 
 def test_sample_is_4000_and_1000_real_images_equally_many_of_each_digit():
@@ -227,6 +238,38 @@ def test_prepared_set_is_decoded_once(
     load_mnist("tfds", str(prepared))
     monkeypatch.setattr(tfds_mnist, "_decode", lambda *_: 1 / 0)
     is_as_made(load_mnist("tfds", str(prepared)), digits)
+
+
+@pytest.mark.parametrize(
+    "trouble, reason",
+    [
+        ("no home", "no home directory"),
+        ("forbidden", "Permission denied"),
+        ("elsewhere", "only a local folder is written"),
+    ],
+)
+def test_folder_that_cannot_be_used_gives_way_to_the_sample(
+    tmp_path, monkeypatch, trouble, reason
+):
+    def refuse(*_):
+        raise {
+            "no home": RuntimeError("Could not determine home directory."),
+            "forbidden": PermissionError(errno.EACCES, "Permission denied"),
+        }[trouble]
+
+    data_dir = str(tmp_path)
+    if trouble == "no home":
+        monkeypatch.setattr(tfds_mnist.Path, "expanduser", refuse)
+    elif trouble == "forbidden":
+        monkeypatch.setattr(tfds_mnist, "_find", refuse)
+    else:
+        data_dir = "elsewhere://bucket"
+        monkeypatch.setattr(tfds_mnist, "_path", lambda name: tmp_path)
+    mnist = load_mnist("auto", data_dir)
+    assert mnist.source == "sample" and reason in mnist.warning
+    with pytest.raises(InputError, match=f"{reason}.*Received: data_dir"):
+        load_mnist("tfds", data_dir)
+    assert not list(tmp_path.iterdir())
 
 
 def test_test_set_alone_can_be_asked_for(prepared, digits, small_counts):
