@@ -90,8 +90,7 @@ class Point:
     def facts(self) -> dict[str, Any]:
         from keras_mnist_sum import environment
 
-        facts = json.loads(environment.to_json())
-        del facts["command"]
+        facts = environment.facts()
         return {
             "steps": self.steps,
             "parameters": self.model.count_params(),

@@ -66,8 +66,7 @@ def main() -> None:
         photos = [make_photo(digit, rng) for digit in digits[:8]]
         _draw(arguments.sheet, photos, numbers[:8])
     if arguments.json:
-        facts = json.loads(environment.to_json())
-        del facts["command"]
+        facts = environment.facts()
         report = {
             "command": f"python -m benchmarks.photos --data {mnist.source} "
             f"--count {arguments.count} --seed {arguments.seed}",

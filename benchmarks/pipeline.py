@@ -166,8 +166,7 @@ def measure(fit: Fit, rounds: int, batches: int) -> dict:
 
 def main() -> None:
     mnist = load_mnist("auto")
-    facts = json.loads(environment.to_json())
-    del facts["command"]
+    facts = environment.facts()
     tf.config.experimental.enable_op_determinism()  # As in a run.
     report = {
         "command": "python -m benchmarks.pipeline",

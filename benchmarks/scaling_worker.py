@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +53,7 @@ class Worker:
         """
         name, _, size = what.partition(" ")
         if name == "environment":
-            facts = json.loads(environment.to_json(self.devices.replicas))
-            del facts["command"]
-            return facts
+            return environment.facts(self.devices.replicas)
         if name == "collectives":
             return self._count_collectives()
         if name == "megabytes":

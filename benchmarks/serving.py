@@ -117,9 +117,8 @@ def main() -> None:
                 kind: round(1000 * value) for kind, value in seconds.items()
             },
             "bytes": {kind: x.stat().st_size for kind, x in files.items()},
-            "environment": json.loads(environment.to_json()),
+            "environment": environment.facts(),
         }
-    del report["environment"]["command"]
     for kind, row in measured.items():
         print(
             f"{kind:<14}{row['p50_ms']:9.3f} ms a pair (99 % within "

@@ -134,8 +134,7 @@ def main() -> None:
     import_tensorflow()
     from keras_mnist_sum import environment
 
-    facts = json.loads(environment.to_json())
-    del facts["command"]
+    facts = environment.facts()
     report = {
         "command": "python -m benchmarks.startup",
         "n": ROUNDS,

@@ -99,9 +99,8 @@ def main() -> None:
         "n": ROUNDS,
         "kinds": report,
         "percent_of_a_step": shares,
-        "environment": json.loads(environment.to_json()),
+        "environment": environment.facts(),
     }
-    del result["environment"]["command"]
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 
 

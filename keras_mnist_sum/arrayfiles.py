@@ -74,6 +74,9 @@ def read_npz(
         names: Which arrays; `None` for all.
         largest: The most bytes that they may have together.
 
+    Returns:
+        The arrays by name, in the memory order that the archive has.
+
     Raises:
         ValueError: If it is not such an archive, is not whole, lacks an array,
             holds Python objects or is too large. The message says why, in a

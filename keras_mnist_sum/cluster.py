@@ -82,8 +82,13 @@ def find_cluster(slurm: bool = False) -> Cluster | None:
         slurm: Whether to set `TF_CONFIG`, where there is none, to the tasks of
             a Slurm job step.
 
+    Returns:
+        The cluster, and which of its workers this process is; `None` if there
+        is none.
+
     Raises:
-        InputError: If `TF_CONFIG` is no such description.
+        InputError: If `TF_CONFIG` is no such description, or the job step
+            cannot be looked up.
     """
     if slurm and not os.environ.get("TF_CONFIG"):
         _take_slurm_for_cluster()

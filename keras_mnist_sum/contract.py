@@ -15,8 +15,29 @@ INPUT_SHAPES = {
     "number": (task.NUM_DIGITS,),
 }
 
+_ONE_HOT = np.eye(task.NUM_DIGITS, dtype="float32")
+
 # From `image` and `number` to `digit`, `sum` and `difference`, by name.
 Predict = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def model_inputs(
+    images: np.ndarray, numbers: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What a model takes, by name.
+
+    Args:
+        images: uint8 array of shape `(batch, 28, 28)`, 0-255.
+        numbers: Integer array of shape `(batch,)`, 0-9.
+
+    Returns:
+        `image`, float32 `(batch, 28, 28, 1)` in 0-1, and `number`, float32
+        one-hot `(batch, 10)`.
+    """
+    return {
+        "image": images[..., np.newaxis] / np.float32(255),
+        "number": _ONE_HOT[numbers],
+    }
 
 
 def check_contract(inputs: dict, outputs: dict, where: str) -> tuple[str, ...]:
@@ -78,3 +99,48 @@ def check_arrays(arrays: dict[str, np.ndarray]) -> None:
             "A model takes image (batch, 28, 28, 1) and number (batch, 10), "
             f"both float32. Received: {shapes}"
         )
+
+
+def checked(
+    run: Predict, inputs: dict, outputs: dict, where: str
+) -> tuple[Predict, tuple[str, ...]]:
+    """Checks a model from a file, by what it declares and by a try.
+
+    Args:
+        run: The model.
+        inputs: What it declares, as for `check_contract`.
+        outputs: The same.
+        where: What it was read from.
+
+    Returns:
+        `(predict, differences)`: `run`, which now refuses other arrays and
+        fails with an `InputError`, and the differences that it may compute.
+
+    Raises:
+        InputError: If it does not keep the contract, or cannot be run.
+    """
+    differences = check_contract(inputs, outputs, where)
+
+    def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        check_arrays(arrays)
+        try:
+            return run(arrays)
+        except Exception as error:
+            # What is wrong with a file may first show in some batch.
+            raise InputError(
+                "This model cannot be run. "
+                f"Received: {where!r} ({type(error).__name__})"
+            ) from error
+
+    size = task.IMAGE_SIZE
+    answers = predict(
+        model_inputs(np.zeros((2, size, size), "uint8"), np.array([3, 4]))
+    )
+    for name, (shape, _) in outputs.items():
+        if answers[name].shape != (2, *shape[1:]):
+            raise InputError(
+                "A model must give what it declares. "
+                f"Received: {where!r} with {name} of shape "
+                f"{answers[name].shape} instead of {(2, *shape[1:])}"
+            )
+    return predict, differences

@@ -22,6 +22,7 @@ from keras_mnist_sum import runtimes
 from keras_mnist_sum import task
 from keras_mnist_sum.contract import INPUT_SHAPES
 from keras_mnist_sum.contract import Predict
+from keras_mnist_sum.contract import model_inputs
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import differences_of
 from keras_mnist_sum.models import in_float32
@@ -180,15 +181,12 @@ def _pairs() -> dict[str, np.ndarray]:
     """The sample's 1,000 test images, which are always there, each second one
     in 0-255, and numbers."""
     images = load_mnist("sample", test_only=True).test_images
-    images = images[..., np.newaxis].astype("float32")
-    images[::2] /= 255
     count = np.arange(len(images))
     # However the digits are ordered, each meets each number.
     number = (count + count // task.NUM_DIGITS) % task.NUM_DIGITS
-    return {
-        "image": images,
-        "number": np.eye(task.NUM_DIGITS, dtype="float32")[number],
-    }
+    pairs = model_inputs(images, number)
+    pairs["image"][::2] *= 255
+    return pairs
 
 
 def _write_litert(
@@ -203,13 +201,10 @@ def _write_litert(
             return
         from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-        numbers = np.eye(task.NUM_DIGITS, dtype="float32")
-
         def pairs() -> Iterator[dict[str, np.ndarray]]:
             for i in range(CALIBRATION_IMAGES):
                 image = images[[i * len(images) // CALIBRATION_IMAGES]]
-                scaled = image[..., np.newaxis] / np.float32(255)
-                yield {"image": scaled, "number": numbers[[i % 10]]}
+                yield model_inputs(image, np.array([i % task.NUM_DIGITS]))
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = pairs

@@ -154,7 +154,8 @@ class Server(http.server.ThreadingHTTPServer):
             )
         strokes = np.frombuffer(body, "uint8").reshape(SIDE, SIDE)
         with self._one_at_a_time:
-            return self._predictor(strokes_to_mnist(strokes), number)
+            seen = strokes_to_mnist(strokes)[np.newaxis]
+            return self._predictor.answers(seen, np.array([number]))[0]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -20,13 +20,14 @@ def to_json(replicas: int = 1) -> str:
     Args:
         replicas: Copies of the model that train together.
     """
-    return json.dumps(_facts(replicas), indent=2) + "\n"
+    command = {"command": sys.argv}
+    return json.dumps({**command, **facts(replicas)}, indent=2) + "\n"
 
 
-def _facts(replicas: int) -> dict:
+def facts(replicas: int = 1) -> dict:
+    """The same without the command, as a dict of what JSON has."""
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "system": platform.platform(),
@@ -50,7 +51,7 @@ def drift(text: str, replicas: int = 1) -> str:
         before = deciding(json.loads(text))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return "what it began with cannot be read"
-    now = deciding(_facts(replicas))
+    now = deciding(facts(replicas))
     return ", ".join(
         f"{name} {before.get(name)} then, {now[name]} now"
         for name in now

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_mnist_sum import serving
 from keras_mnist_sum.contract import Predict
-from keras_mnist_sum.contract import check_contract
+from keras_mnist_sum.contract import checked
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.runs import written_aside
 
@@ -73,15 +73,14 @@ def load_saved_model(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
             f"serving_default. Received: {str(path)!r} "
             f"({type(error).__name__})"
         ) from error
-    differences = check_contract(_specs(inputs), _specs(outputs), str(path))
 
-    def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         # `loaded` stays referenced: the signature does not own its weights.
         named = {name: tf.constant(array) for name, array in arrays.items()}
         answers = loaded.signatures["serving_default"](**named)
         return {name: tensor.numpy() for name, tensor in answers.items()}
 
-    return predict, differences
+    return checked(run, _specs(inputs), _specs(outputs), str(path))
 
 
 def _specs(tensors: dict) -> dict:

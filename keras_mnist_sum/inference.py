@@ -9,6 +9,7 @@ from typing import overload
 
 import numpy as np
 
+from keras_mnist_sum import contract
 from keras_mnist_sum import runtimes
 from keras_mnist_sum import task
 from keras_mnist_sum.contract import Predict
@@ -18,7 +19,6 @@ from keras_mnist_sum.pictures import to_mnist
 from keras_mnist_sum.pretrained import load_pretrained_onnx
 
 _BATCH = 500
-_ONE_HOT = np.eye(task.NUM_DIGITS, dtype="float32")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,8 @@ class Answer:
             regression gives as a value.
         image: What the model saw: uint8 array of shape `(28, 28)`.
         predictions: What the model gave, by name: float32 array of shape
-            `(classes,)`, a probability for each of `task.outputs()`'s values,
-            or `(1,)`, a value.
+            `(classes,)`, a probability for each value that `task.outputs` has
+            for the model's difference, or `(1,)`, a value.
         agree: Whether sum and difference are those of digit and number.
     """
 
@@ -143,16 +143,20 @@ class Predictor:
         answers: list[Answer] = []
         for start in range(0, len(seen), _BATCH):
             part = slice(start, start + _BATCH)
-            answers += self._answer(np.stack(seen[part]), number[part])
+            answers += self.answers(np.stack(seen[part]), number[part])
         return answers[0] if one else answers
 
-    def _answer(self, seen: np.ndarray, number: np.ndarray) -> list[Answer]:
-        predictions = self._predict(
-            {
-                "image": seen[..., np.newaxis] / np.float32(255),
-                "number": _ONE_HOT[number],
-            }
-        )
+    def answers(self, seen: np.ndarray, number: np.ndarray) -> list[Answer]:
+        """Answers for images that are prepared already, as MNIST's are.
+
+        Args:
+            seen: uint8 array of shape `(batch, 28, 28)`, white ink on black.
+            number: Integer array of shape `(batch,)`, 0-9.
+
+        Raises:
+            InputError: If the model gives what is no finite number.
+        """
+        predictions = self._predict(contract.model_inputs(seen, number))
         for name, prediction in predictions.items():
             if not np.isfinite(prediction).all():
                 raise InputError(

@@ -60,7 +60,7 @@ def load_onnx(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
             {x.name: (_shape(x.shape), _ONNX_TYPES.get(x.type)) for x in side}
             for side in (session.get_inputs(), session.get_outputs())
         )
-        return _checked(run, inputs, outputs, str(path))
+        return contract.checked(run, inputs, outputs, str(path))
 
 
 def load_litert(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
@@ -99,7 +99,7 @@ def load_litert(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
                 runner.get_output_details(),
             )
         )
-        return _checked(run, inputs, outputs, str(path))
+        return contract.checked(run, inputs, outputs, str(path))
 
 
 # By what a file's name ends in.
@@ -144,32 +144,3 @@ def _shape(sizes: list) -> tuple[int | None, ...]:
         int(size) if isinstance(size, int | np.integer) and size >= 0 else None
         for size in sizes
     )
-
-
-def _checked(
-    run: Callable, inputs: dict, outputs: dict, where: str
-) -> tuple[Predict, tuple[str, ...]]:
-    """`run` with its contract checked, by what it declares and by a try."""
-    differences = contract.check_contract(inputs, outputs, where)
-
-    def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        contract.check_arrays(arrays)
-        try:
-            return run(arrays)
-        except Exception as error:
-            # What is wrong with a file may first show in some batch.
-            raise InputError(
-                "This model cannot be run. "
-                f"Received: {where!r} ({type(error).__name__})"
-            ) from error
-
-    answers = predict(
-        {
-            name: np.zeros((2, *shape), "float32")
-            for name, shape in contract.INPUT_SHAPES.items()
-        }
-    )
-    for name, (shape, _) in outputs.items():
-        if answers[name].shape != (2, *shape[1:]):
-            raise ValueError(f"its {name} is not what it declares")
-    return predict, differences

@@ -24,6 +24,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from keras_mnist_sum import contract
 from keras_mnist_sum import runs
 from keras_mnist_sum import task
 from keras_mnist_sum.charts import TEXT
@@ -153,11 +154,7 @@ class Summaries:
         numbers = np.arange(len(self.images)) * 3 % task.NUM_DIGITS
         # Called as it is: ten images are not worth tracing a function.
         predictions = self.copy(
-            {
-                "image": self.images[..., np.newaxis] / np.float32(255),
-                "number": np.eye(task.NUM_DIGITS, dtype="float32")[numbers],
-            },
-            training=False,
+            contract.model_inputs(self.images, numbers), training=False
         )
         answers = {
             name: output.answers(keras.ops.convert_to_numpy(predictions[name]))

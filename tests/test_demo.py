@@ -112,6 +112,18 @@ def test_answer_has_all_probabilities_and_what_the_model_saw(server):
     assert np.array_equal(seen.reshape(28, 28), strokes_to_mnist(made))
 
 
+def test_lopsided_drawing_is_seen_as_it_was_prepared(server):
+    """Its centre of mass cannot be the picture's: no page is looked for."""
+    made = np.zeros((demo.SIDE, demo.SIDE), "uint8")
+    made[40:48, 40:48] = 255
+    made[150:215, 150:215] = 255
+    prepared = strokes_to_mnist(made)
+    status, _, answer = ask(server, body=made.tobytes(), Content_Type=CANVAS)
+    assert status == 200
+    seen = np.frombuffer(base64.b64decode(answer["image"]), "uint8")
+    assert np.array_equal(seen.reshape(28, 28), prepared)
+
+
 def test_photo_is_read_as_predict_reads_it(server):
     photo = Image.fromarray(255 - drawing(4)).convert("RGB")
     _, _, answer = ask(server, body=png(photo), Content_Type="image/png")
