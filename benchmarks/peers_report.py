@@ -85,8 +85,8 @@ def images_per_second(entry: dict) -> float:
 def costs(report: dict) -> str:
     """A table of what each competitor is, and what its training costs."""
     header = [
-        *("", "framework", "parameters", "epochs", "n", "training"),
-        *("an epoch", "images/s", "peak memory"),
+        *("", "framework", "precision", "parameters", "epochs", "n"),
+        *("training", "an epoch", "images/s", "peak memory"),
     ]
     rows = []
     for name, entry in competitors(report):
@@ -105,6 +105,7 @@ def costs(report: dict) -> str:
             [
                 f"`{name}`",
                 entry["framework"],
+                entry["precision"],
                 f"{entry['parameters']:,}",
                 trained,
                 str(run_count),

@@ -25,6 +25,7 @@ def entry(outputs, *runs, ours=False):
         "framework": "Keras",
         "ours": ours,
         "outputs": list(outputs),
+        "precision": "float32",
         "parameters": 1000,
         "epochs": 2,
         "images_in_an_epoch": 100,
