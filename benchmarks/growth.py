@@ -170,7 +170,8 @@ def measure(name: str, folder: Path) -> list[dict[str, Any]]:
 
 def peak_of_a_run(folder: Path) -> int:
     """Megabytes at most of `train.py` as it is, with fewer steps."""
-    command = f"train.py --data tfds --steps {STEPS} --run-dir {folder}/run"
+    command = "train.py --data tfds --precision float32 "
+    command += f"--steps {STEPS} --run-dir {folder}/run"
     process = subprocess.Popen(
         [sys.executable, *command.split()],
         cwd=ROOT,

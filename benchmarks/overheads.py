@@ -7,6 +7,7 @@ with TensorFlow's deterministic operations, and with a checkpoint in each piece;
 prints the median time of a step and the median ratio to the first.
 """
 
+import dataclasses
 import statistics
 import tempfile
 import time
@@ -33,7 +34,12 @@ STEPS = 30  # in a piece
 
 
 def main() -> None:
-    config = presets.get(presets.DEFAULT).config
+    config, devices = (
+        presets.get(presets.DEFAULT).config,
+        find_devices("single"),
+    )
+    precision = devices.precision(config.precision)
+    config = dataclasses.replace(config, precision=precision)
     images, labels, *_ = load_mnist("sample").hold_out(0.0)
     kinds = ("plain", "deterministic", "checkpoints")
     models = {}
@@ -49,7 +55,7 @@ def main() -> None:
                 config.steps,
                 10 * STEPS,
                 StopRequests(),
-                find_devices("single"),
+                devices,
                 every=STEPS,
             )
             callbacks.append(recorder)
@@ -77,7 +83,7 @@ def main() -> None:
         step = statistics.median(each[kind] for each in rounds)
         ratio = statistics.median(each[kind] / each["plain"] for each in rounds)
         print(f"{kind:<14}{1000 * step:6.0f} ms a step, ratio {ratio:.3f}")
-    print(f"medians of {ROUNDS} pieces of {STEPS} steps")
+    print(f"medians of {ROUNDS} pieces of {STEPS} steps in {precision}")
 
 
 if __name__ == "__main__":

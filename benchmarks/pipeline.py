@@ -11,6 +11,7 @@ input to compute is faster by more than the wait. Prints medians and writes them
 to `benchmarks/results/pipeline.json`.
 """
 
+import dataclasses
 import json
 import statistics
 import time
@@ -29,6 +30,7 @@ from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.compiling import compile_model  # noqa: E402
 from keras_mnist_sum.config import Config  # noqa: E402
+from keras_mnist_sum.distribution import find_devices  # noqa: E402
 from keras_mnist_sum.models import build_model  # noqa: E402
 from keras_mnist_sum.sources import Mnist  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
@@ -144,6 +146,7 @@ def measure(fit: Fit, rounds: int, batches: int) -> dict:
     size = fit.config.batch_size
     return {
         "batch_size": size,
+        "precision": fit.config.precision,
         "pipeline_images_per_second": round(
             median(lambda x: size / x["alone"])
         ),
@@ -176,7 +179,10 @@ def main() -> None:
         "environment": facts,
     }
     for name, steps in STEPS.items():
-        fit = Fit(mnist, presets.get(name).config, steps, WARM)
+        config = presets.get(name).config
+        precision = find_devices("single").precision(config.precision)
+        config = dataclasses.replace(config, precision=precision)
+        fit = Fit(mnist, config, steps, WARM)
         found = report["presets"][name] = measure(fit, ROUNDS, BATCHES)
         print(
             f"{name:<10}"
