@@ -112,7 +112,7 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         "--deterministic",
         action=argparse.BooleanOptionalAction,
         help="compute only in ways that give the same bits each time on the "
-        "same machine, which costs about 1 %% of the time (default: on)",
+        "same machine, which costs no time to speak of (default: on)",
     )
     add(
         "--precision",
