@@ -29,13 +29,10 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
     sides[0].imshow(answer.image, cmap="gray")
     sides[0].set_title("what the model saw", fontsize=10)
     sides[0].set_axis_off()
-    bar = "|" if difference == "absolute" else ""
-    titles = {
-        "digit": f"digit {answer.digit}",
-        "sum": f"{answer.digit} + {answer.number} = {answer.sum}",
-        "difference": f"{bar}{answer.digit} − {answer.number}{bar} = "
-        f"{answer.difference}",
-    }
+    titles = {"digit": f"digit {answer.digit}"}
+    written = task.written(answer.digit, answer.number, difference)
+    for name, question in written.items():
+        titles[name] = f"{question} = {getattr(answer, name)}"
     for axes, (name, output) in zip(
         sides[1:], task.outputs(difference).items()
     ):

@@ -29,12 +29,10 @@ def in_words(answers: Answers, mistake: Mistake) -> str:
     true, given = (
         signed(of[name][place]) for of in (answers.true, answers.given)
     )
-    bar = "|" if answers.difference == "absolute" else ""
-    return {
-        "digit": f"{true} read as {given}",
-        "sum": f"{digit} + {number} = {true}, said {given}",
-        "difference": f"{bar}{digit} − {number}{bar} = {true}, said {given}",
-    }[name]
+    if name == "digit":
+        return f"{true} read as {given}"
+    written = task.written(digit, number, answers.difference)[name]
+    return f"{written} = {true}, said {given}"
 
 
 def how_sure(mistake: Mistake) -> list[str]:
@@ -65,19 +63,18 @@ def overview(
     grid = figure.add_gridspec(
         4, 5, left=0.02, right=0.44 if tables else 0.98, bottom=0.01, top=0.83
     )
-    bar = "|" if answers.difference == "absolute" else ""
     for i, (index, number) in enumerate(_spread(answers)):
         axes = figure.add_subplot(grid[i // 5, i % 5])
         axes.imshow(answers.images[index], cmap="gray_r")
         axes.set_axis_off()
-        digit, total, difference = (
-            signed(answers.given[name][index, number])
-            for name in ("digit", "sum", "difference")
-        )
+        digit = answers.given["digit"][index, number]
+        written = task.written(digit, number, answers.difference)
         right = answers.all_right[index, number]
         axes.set_title(
-            f"{digit} + {number} = {total}\n"
-            f"{bar}{digit} − {number}{bar} = {difference}",
+            "\n".join(
+                f"{question} = {signed(answers.given[name][index, number])}"
+                for name, question in written.items()
+            ),
             fontsize=9,
             color=TEXT if right else WRONG,
             fontweight="normal" if right else "bold",

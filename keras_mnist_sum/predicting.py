@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_mnist_sum import runs
+from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference import Answer
 from keras_mnist_sum.inference import Predictor
@@ -124,18 +125,14 @@ def _facts(answer: Answer) -> dict:
 
 
 def _sentence(answer: Answer, difference: str) -> str:
-    shares = {
-        name: f" ({100 * share:.1f} %)"
-        for name, share in answer.probabilities.items()
-    }
-    bar = "|" if difference == "absolute" else ""
-    parts = [
-        f"digit {answer.digit}{shares['digit']}",
-        f"{answer.digit} + {answer.number} = {answer.sum}"
-        f"{shares.get('sum', '')}",
-        f"{bar}{answer.digit} - {answer.number}{bar} = {answer.difference}"
-        f"{shares.get('difference', '')}",
-    ]
+    said = {"digit": f"digit {answer.digit}"}
+    written = task.written(answer.digit, answer.number, difference)
+    for name, question in written.items():
+        # What a keyboard has can be searched for.
+        said[name] = f"{question.replace('−', '-')} = {getattr(answer, name)}"
+    for name, share in answer.probabilities.items():
+        said[name] += f" ({100 * share:.1f} %)"
+    parts = list(said.values())
     if not answer.agree:
         parts.append("contradictory")
     return "  ".join(parts)

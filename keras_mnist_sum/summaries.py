@@ -161,7 +161,8 @@ class Summaries:
             for name, output in outputs.items()
         }
         figure = _draw_samples(
-            self.images, self.labels, numbers, answers, outputs
+            *(self.images, self.labels, numbers, answers),
+            self.config.difference,
         )
         tf.summary.image("samples", _pixels(figure), step)
         for name, table in learned_tables(self.copy).items():
@@ -236,10 +237,10 @@ def _between(points: list[dict]) -> list[dict]:
     return means
 
 
-def _draw_samples(images, labels, numbers, answers, outputs):
+def _draw_samples(images, labels, numbers, answers, difference):
     """Answers to images, each with one number; wrong ones in colour."""
     figure = Figure(figsize=(8, 4.2), dpi=100, layout="constrained")
-    bars = "|" if min(outputs["difference"].values) == 0 else ""
+    outputs = task.outputs(difference)
     for i, (number, label) in enumerate(zip(numbers, labels)):
         said = {name: answers[name][i] for name in outputs}
         right = all(
@@ -249,10 +250,10 @@ def _draw_samples(images, labels, numbers, answers, outputs):
         axes = figure.add_subplot(2, 5, i + 1)
         axes.imshow(images[i], cmap="gray_r")
         axes.set_axis_off()
+        written = task.written(said["digit"], number, difference)
+        lines = [f"{text} = {said[name]}" for name, text in written.items()]
         axes.set_title(
-            f"{said['digit']} + {number} = {said['sum']}\n"
-            f"{bars}{said['digit']} − {number}{bars} = {said['difference']}"
-            + ("" if right else f"\nit is a {label}"),
+            "\n".join(lines + [f"it is a {label}"] * (not right)),
             fontsize=10,
             color=TEXT if right else WRONG,
             fontweight="normal" if right else "bold",

@@ -95,6 +95,18 @@ def outputs(difference: str = "absolute") -> dict[str, Output]:
     return {name: _output(name, array) for name, array in values.items()}
 
 
+def written(
+    digit: int, number: int, difference: str = "absolute"
+) -> dict[str, str]:
+    """How a sum and a difference are written for a person: `7 + 3` and, if it
+    is absolute, `|7 − 3|`."""
+    bar = "|" if difference == "absolute" else ""
+    return {
+        "sum": f"{digit} + {number}",
+        "difference": f"{bar}{digit} − {number}{bar}",
+    }
+
+
 def _output(name: str, pair_values: np.ndarray) -> Output:
     values, table = np.unique(pair_values, return_inverse=True)
     table = table.reshape(pair_values.shape).astype("int64")

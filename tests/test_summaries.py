@@ -134,7 +134,7 @@ def test_wrong_samples_say_what_was_right(digits):
     images, labels = digits
     answers = {"digit": [0, 2], "sum": [3, 5], "difference": [3, 1]}
     figure = summaries._draw_samples(
-        images[:2], labels[:2], [3, 3], answers, task.outputs()
+        images[:2], labels[:2], [3, 3], answers, "absolute"
     )
     right, wrong = (axes.get_title() for axes in figure.axes)
     assert right == "0 + 3 = 3\n|0 − 3| = 3"

@@ -73,3 +73,8 @@ def test_task_needs_no_tensorflow():
         [sys.executable, "-c", program], capture_output=True, text=True
     )
     assert result.stdout.strip() == "set()", result.stderr
+
+
+def test_questions_are_written_as_people_write_them():
+    assert task.written(7, 3) == {"sum": "7 + 3", "difference": "|7 − 3|"}
+    assert task.written(3, 7, "signed")["difference"] == "3 − 7"
