@@ -49,7 +49,7 @@ def predict(
         runs.make_folder(show)
     pictures = [picture for path in paths for picture in _pictures(path)]
     # What a drawing must not replace: pictures, and other drawings.
-    taken = {picture.resolve() for picture in pictures}
+    taken = {os.path.realpath(picture) for picture in pictures}
     drawn = failed = 0
     for picture in pictures:
         try:
@@ -65,7 +65,7 @@ def predict(
 
                 file = _free(show, picture, taken)
                 save_answer(file, answer, predictor.difference)
-                taken.add(file.resolve())
+                taken.add(os.path.realpath(file))
                 drawn += 1
         except InputError as error:
             failed += 1
@@ -89,12 +89,12 @@ def _pictures(path: Path) -> list[Path]:
         return [path]
 
 
-def _free(folder: Path, picture: Path, taken: set[Path]) -> Path:
+def _free(folder: Path, picture: Path, taken: set[str]) -> Path:
     """A PNG file called as the picture, numbered if that is taken."""
     # A file's name has at most 255 bytes, and some are for the writing.
     stem = os.fsencode(picture.stem)[:200].decode(errors="ignore")
     free, count = folder / f"{stem}.png", 1
-    while free.resolve() in taken:
+    while os.path.realpath(free) in taken:
         count += 1
         free = folder / f"{stem}-{count}.png"
     return free

@@ -121,6 +121,16 @@ def test_drawing_replaces_no_picture(capsys, folder, tmp_path):
     assert (pictures / f"{digit}-2.png").is_file()
 
 
+def test_link_that_leads_to_itself_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    pictures = [tmp_path / "loop.png", folder]
+    code, lines, errors = run(capsys, *pictures, "--number", 4)
+    assert (code, len(lines), len(errors)) == (2, 3, 1)
+    assert errors[0].startswith("error: ") and "loop.png" in errors[0]
+
+
 def test_picture_has_one_line_whatever_it_is_called(capsys, folder, tmp_path):
     shutil.copy(next(folder.glob("*.png")), tmp_path / "two\nlines.png")
     code, lines, errors = run(capsys, tmp_path, "--number", 4)
