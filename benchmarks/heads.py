@@ -20,7 +20,6 @@ from scipy.special import log_softmax
 
 from keras_mnist_sum import cli
 from keras_mnist_sum import task
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.quiet import import_tensorflow
 from keras_mnist_sum.scoring import Answers
 
@@ -83,12 +82,11 @@ def additive(output: task.Output) -> dict:
 def answers_of(run: Path) -> Answers:
     """What a run answers to its test images."""
     from keras_mnist_sum.evaluation import ask
-    from keras_mnist_sum.sources import load_mnist
+    from keras_mnist_sum.targets import load_data
     from keras_mnist_sum.targets import open_target
 
     target = open_target(run)
-    config = target.config or Config()
-    mnist = load_mnist(config.data, config.data_dir, test_only=True)
+    mnist = load_data(target.config, None, None, test_only=True)
     return ask(
         target.answerer,
         mnist.test_images,
@@ -101,7 +99,7 @@ def draw(runs: dict[str, Path], path: Path) -> None:
     columns = len(runs)
     figure = Figure(figsize=(3.9 * columns, 8.2), dpi=100)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(2, columns, sharex=True, sharey=True)
+    grid = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
     for column, (title, run) in enumerate(runs.items()):
         answers = answers_of(run)
         for row, name in enumerate(("sum", "difference")):

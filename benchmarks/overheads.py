@@ -34,10 +34,8 @@ STEPS = 30  # in a piece
 
 
 def main() -> None:
-    config, devices = (
-        presets.get(presets.DEFAULT).config,
-        find_devices("single"),
-    )
+    config = presets.get(presets.DEFAULT).config
+    devices = find_devices("single")
     precision = devices.precision(config.precision)
     config = dataclasses.replace(config, precision=precision)
     images, labels, *_ = load_mnist("sample").hold_out(0.0)

@@ -23,6 +23,7 @@ from scipy import ndimage
 
 from keras_mnist_sum import Predictor
 from keras_mnist_sum import task
+from keras_mnist_sum.contract import model_inputs
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.pictures import to_mnist
 from keras_mnist_sum.quiet import import_tensorflow
@@ -87,9 +88,10 @@ def _draw(path: Path, photos: list, numbers: np.ndarray) -> None:
     rows = figure.subplots(2, len(photos), height_ratios=(1.4, 1))
     for top, bottom, photo, answer in zip(*rows, photos, answers):
         top.imshow(photo)
+        written = task.written(answer.digit, answer.number)
         top.set_title(
-            f"{answer.digit} + {answer.number} = {answer.sum}\n"
-            f"|{answer.digit} − {answer.number}| = {answer.difference}",
+            f"{written['sum']} = {answer.sum}\n"
+            f"{written['difference']} = {answer.difference}",
             fontsize=9,
         )
         bottom.imshow(answer.image, cmap="gray")
@@ -110,13 +112,7 @@ def _forms(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _accuracy(model, images, labels, numbers) -> dict[str, float]:
-    answers = model.predict(
-        {
-            "image": images[..., np.newaxis].astype("float32"),
-            "number": np.eye(task.NUM_DIGITS, dtype="float32")[numbers],
-        },
-        verbose=0,
-    )
+    answers = model.predict(model_inputs(images, numbers), verbose=0)
     right = {
         name: output.answers(answers[name]) == output.truth[labels, numbers]
         for name, output in task.outputs().items()

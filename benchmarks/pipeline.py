@@ -178,9 +178,10 @@ def main() -> None:
         "presets": {},
         "environment": facts,
     }
+    devices = find_devices("single")
     for name, steps in STEPS.items():
         config = presets.get(name).config
-        precision = find_devices("single").precision(config.precision)
+        precision = devices.precision(config.precision)
         config = dataclasses.replace(config, precision=precision)
         fit = Fit(mnist, config, steps, WARM)
         found = report["presets"][name] = measure(fit, ROUNDS, BATCHES)

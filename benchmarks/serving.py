@@ -32,6 +32,7 @@ from keras_mnist_sum import environment  # noqa: E402
 from keras_mnist_sum import exporting  # noqa: E402
 from keras_mnist_sum import load_pretrained  # noqa: E402
 from keras_mnist_sum import runtimes  # noqa: E402
+from keras_mnist_sum.contract import model_inputs  # noqa: E402
 from keras_mnist_sum.pretrained import ONNX_PATH  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
 
@@ -59,10 +60,7 @@ def main() -> None:
     mnist = load_mnist("sample")
     images = mnist.test_images
     numbers = np.arange(len(images)) % 10
-    many = {
-        "image": images[..., np.newaxis] / np.float32(255),
-        "number": np.eye(10, dtype="float32")[numbers],
-    }
+    many = model_inputs(images, numbers)
     one = {name: array[:1] for name, array in many.items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -125,6 +125,11 @@ def load(
     return Prepared(arrays, version.name, str(folder))
 
 
+def is_folder(name: str) -> bool:
+    """Whether a data_dir, here or elsewhere, is there."""
+    return bool(_path(name).is_dir())
+
+
 def _path(name: str) -> Any:
     if "://" not in name:
         return Path(name)
