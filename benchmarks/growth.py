@@ -2,13 +2,14 @@
 
     python -m benchmarks.growth [--draw]
 
-Trains the default preset with other widths, other batch sizes and other numbers
-of training images, each in a process of its own, which says how much memory it
-used at most; pieces of training take turns. Before that, one run of `train.py`
-tells the peak memory of the default run, which does not depend on the number of
-steps. Prints medians, writes them to `benchmarks/results/growth.json` and draws
-them in `docs/growth.png`; `--draw` draws what that file holds. Full MNIST must
-be prepared.
+Trains the default preset in float32 with other widths, other batch sizes and
+other numbers of training images, each in a process of its own, which says how
+much memory it used at most. Pieces of training take turns, and their first
+steps are not timed. Before that, one run of `train.py` tells the peak memory of
+the default run, which does not depend on the number of steps. Prints medians,
+writes them to `benchmarks/results/growth.json` and draws them in
+`docs/growth.png`; `--draw` draws what that file holds. Full MNIST must be
+prepared.
 """
 
 import contextlib
@@ -21,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ SWEEPS: dict[str, tuple[int, ...]] = {
     "images": (5_000, 15_000, 60_000),
 }
 ROUNDS = {"width": 7, "batch_size": 7, "images": 3}
-LEAST = 3, 0.8  # steps of a piece, and seconds
+LEAST = 12, 1.5  # steps of a piece, and seconds
 STEPS = 60  # of the run that tells the memory of the default one
 
 
@@ -62,6 +62,7 @@ class Point:
         import_tensorflow()
         import tensorflow as tf
 
+        from keras_mnist_sum import pipeline
         from keras_mnist_sum.compiling import compile_model
         from keras_mnist_sum.models import build_model
 
@@ -72,20 +73,18 @@ class Point:
         tf.config.experimental.enable_op_determinism()  # As in a run.
         self.model = compile_model(build_model(self.config), self.config)
         self.memory["model"] = megabytes()
+        # One for all pieces, as a run has one: it holds a copy of the images.
+        self.data = pipeline.training_dataset(*self.examples, self.config)
         self.seconds(LEAST[0])  # Traces.
-        while self.steps is None:
+        if self.steps is None:
             steps, least = LEAST
             self.steps = max(steps, round(least / self.seconds(steps)))
 
     def seconds(self, steps: int | None = None) -> float:
         """Seconds for a step, in a piece of `steps` of them."""
-        from keras_mnist_sum import pipeline
+        from benchmarks.timing import seconds_of_a_step
 
-        steps = steps or self.steps
-        data = pipeline.training_dataset(*self.examples, self.config)
-        start = time.perf_counter()
-        self.model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
-        return (time.perf_counter() - start) / steps
+        return seconds_of_a_step(self.model, self.data, steps or self.steps)
 
     def facts(self) -> dict[str, Any]:
         from keras_mnist_sum import environment
@@ -123,7 +122,9 @@ def megabytes() -> int:
 def measure(name: str, folder: Path) -> list[dict[str, Any]]:
     """Medians for each size of one sweep, whose pieces take turns."""
     config = presets.get(presets.DEFAULT).config
-    config = dataclasses.replace(config, validation_fraction=0.0)
+    config = dataclasses.replace(
+        config, precision="float32", validation_fraction=0.0
+    )
     spawn = multiprocessing.get_context("spawn")
     points = {}
     with contextlib.ExitStack() as stack:
@@ -136,9 +137,7 @@ def measure(name: str, folder: Path) -> list[dict[str, Any]]:
             path = str(folder / f"{images}.npz")
             process = ProcessPoolExecutor(1, spawn, begin, (point, path, steps))
             points[size] = point, stack.enter_context(process)
-        begun = {x: process.submit(facts) for x, (_, process) in points.items()}
-        for future in begun.values():
-            future.result()  # All have traced.
+            process.submit(facts).result()  # It has begun, alone.
         rounds = [
             {
                 x: process.submit(piece).result()

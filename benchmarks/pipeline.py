@@ -22,9 +22,10 @@ from keras_mnist_sum.quiet import import_tensorflow
 
 import_tensorflow()
 
-import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from benchmarks.timing import WARM  # noqa: E402
+from benchmarks.timing import seconds_of_a_step  # noqa: E402
 from keras_mnist_sum import environment  # noqa: E402
 from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
@@ -37,7 +38,6 @@ from keras_mnist_sum.sources import load_mnist  # noqa: E402
 
 ROUNDS = 9
 STEPS = {"residual": 24, "fast": 104}  # of a piece of `fit`
-WARM = 4  # of them, the first ones, not timed: the buffers are still empty
 BATCHES = 200  # of a piece of the pipeline alone
 RESULTS = Path(__file__).parent / "results" / "pipeline.json"
 
@@ -110,20 +110,7 @@ class Fit:
 
     def _fit(self, data: tf.data.Dataset, train_function: Callable) -> float:
         self.model.train_function = train_function
-        ends = []
-        note = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: ends.append(
-                time.perf_counter()
-            )
-        )
-        self.model.fit(
-            data,
-            steps_per_epoch=self.steps,
-            shuffle=False,
-            callbacks=[note],
-            verbose=0,
-        )
-        return (ends[-1] - ends[self.warm - 1]) / (self.steps - self.warm)
+        return seconds_of_a_step(self.model, data, self.steps, self.warm)
 
 
 def measure(fit: Fit, rounds: int, batches: int) -> dict:

@@ -39,6 +39,19 @@ def test_slow_input_is_seen_as_waiting(npz, monkeypatch):
     assert fit.share_of_waiting() > 0.5
 
 
+def test_start_of_a_piece_is_no_part_of_its_steps(npz):
+    """It lasts longer here than all steps."""
+    point = growth.Point(TINY, str(npz), 6)
+    waits = iter([2.0])
+
+    def wait(*batch):
+        tf.py_function(lambda: time.sleep(next(waits, 0)), [], [])
+        return batch
+
+    point.data = point.data.map(wait)
+    assert 0 < point.seconds() < 0.3
+
+
 def test_point_of_growth_trains_what_it_is_given(npz):
     point = growth.Point(TINY, str(npz), 5)
     before = point.model.optimizer.iterations.numpy()
