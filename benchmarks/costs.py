@@ -47,13 +47,20 @@ def waiting(report: dict) -> _Table:
             f"{found['pipeline_images_per_second']:,} images/s",
             f"{found['fit_images_per_second']:,} images/s",
             f"{found['ratio']:.0f}",
-            f"{found['waiting_percent']:.2f} %",
-            f"{found['cost_percent']:.1f} %",
+            _spread(found, "waiting_percent", 2),
+            _spread(found, "cost_percent", 1),
             f"{found['milliseconds_of_a_step']:.1f} ms",
         ]
         for name, found in report["presets"].items()
     ]
     return header, rows
+
+
+def _spread(found: dict, name: str, digits: int) -> str:
+    """A median, with the least and the most of the rounds."""
+    rounds = found[f"{name}_of_rounds"]
+    least, most = (f"{x:.{digits}f}" for x in (min(rounds), max(rounds)))
+    return f"{found[name]:.{digits}f} % ({least} to {most})"
 
 
 def starting(report: dict) -> _Table:

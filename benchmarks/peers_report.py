@@ -238,7 +238,7 @@ def summary(report: dict) -> str:
     """A table with a row for each competitor."""
     entries = dict(competitors(report))
     ours = [name for name in entries if entries[name]["ours"]]
-    header = ["", "framework", "digits", "sums"]
+    header = ["", "framework", "n", "digits", "sums"]
     header += [f"{mark:.1f} % of digits after" for mark in (99.0, 99.6)]
     header.append("ours, to as many sums")
     rows = []
@@ -257,6 +257,7 @@ def summary(report: dict) -> str:
             [
                 f"`{name}`",
                 entry["framework"],
+                str(len(done(entry))),
                 f"{best_accuracy(entry, 'digit'):.2f}",
                 f"{best_accuracy(entry, 'sum'):.2f}" if sums else "",
                 _reached(entry, "digit", 99.0),

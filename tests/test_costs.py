@@ -70,7 +70,7 @@ def test_what_was_found_is_shown_in_tables_and_drawn(tmp_path):
     report = {
         "command": "python -m benchmarks.growth",
         "megabytes_of_the_default_run": 5,
-        "environment": {"device": "CPU (2 cores)"},
+        "environment": {"processor": "one", "device": "CPU (2 cores)"},
         **{
             name: [
                 {

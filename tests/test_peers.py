@@ -100,10 +100,10 @@ def test_aims_compare_with_the_best_sums_a_peer_ever_had(report):
 def test_summary_compares_everyone_in_a_row_each(report):
     table = peers_report.summary(report)
     rows = [
-        "| `fast` | Keras | 99.07 | 99.07 | 6.0 s (2 of 3) | never |  |",
-        "| `hard_argmax` | Keras | 98.00 | 98.00 | never | never "
+        "| `fast` | Keras | 3 | 99.07 | 99.07 | 6.0 s (2 of 3) | never |  |",
+        "| `hard_argmax` | Keras | 1 | 98.00 | 98.00 | never | never "
         "| 15.0 times as fast |",
-        "| `mnist_convnet` | Keras | 99.00 |  | 8.0 s | never |  |",
+        "| `mnist_convnet` | Keras | 1 | 99.00 |  | 8.0 s | never |  |",
     ]
     assert table.splitlines()[2:] == rows
     report["competitors"]["hard_argmax"]["runs"][0]["points"][3]["sum"] = 99.9
