@@ -1,5 +1,6 @@
 """Where MNIST comes from: four kinds of sources, one kind of result."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,7 +197,7 @@ def _from_path(path: Path) -> Mnist:
         )
     return Mnist(
         **arrays,
-        source=str(path.absolute()),
+        source=os.path.abspath(path),
         description=f"MNIST from {str(path)!r}",
     )
 

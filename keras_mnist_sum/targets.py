@@ -13,7 +13,6 @@ from keras_mnist_sum import evaluation
 from keras_mnist_sum import exporting
 from keras_mnist_sum import runs
 from keras_mnist_sum import runtimes
-from keras_mnist_sum import tfds_mnist
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.contract import Predict
 from keras_mnist_sum.errors import InputError
@@ -131,7 +130,7 @@ def load_data(
     if config and data in (None, config.data):
         data = config.data
         # On another machine, it may lie elsewhere.
-        if config.data_dir and tfds_mnist.is_folder(config.data_dir):
+        if config.data_dir and Path(config.data_dir).is_dir():
             data_dir = data_dir or config.data_dir
     mnist = load_mnist(data or "auto", data_dir, test_only, say=print)
     if mnist.warning:

@@ -204,8 +204,8 @@ def _end_together(devices: Distribution, results: Path) -> None:
 
 
 def _check_config(run_dir: Path, config: Config) -> None:
-    """Refuses a run that began with another config. Where the data lies may
-    change: checkpoints know what it was."""
+    """Refuses a run that began with another config. The folder of
+    tensorflow-datasets may be another: checkpoints know what was in it."""
     before = Config.from_json(runs.read_text(run_dir / runs.CONFIG))
     differences = [
         f"{name}={old!r}, not {getattr(config, name)!r}"

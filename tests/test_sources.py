@@ -245,26 +245,29 @@ def test_prepared_set_is_decoded_once(
     [
         ("no home", "no home directory"),
         ("forbidden", "Permission denied"),
-        ("elsewhere", "only a local folder is written"),
+        ("elsewhere", "only a local folder is read"),
+        ("loop", "File exists"),
     ],
 )
 def test_folder_that_cannot_be_used_gives_way_to_the_sample(
-    tmp_path, monkeypatch, trouble, reason
+    tmp_path, tmp_path_factory, monkeypatch, trouble, reason
 ):
+    loop = tmp_path_factory.mktemp("loop")
+
     def refuse(*_):
-        raise {
-            "no home": RuntimeError("Could not determine home directory."),
-            "forbidden": PermissionError(errno.EACCES, "Permission denied"),
-        }[trouble]
+        raise PermissionError(errno.EACCES, "Permission denied")
 
     data_dir = str(tmp_path)
     if trouble == "no home":
-        monkeypatch.setattr(tfds_mnist.Path, "expanduser", refuse)
+        data_dir = "~nobody-of-that-name/data"
     elif trouble == "forbidden":
         monkeypatch.setattr(tfds_mnist, "_find", refuse)
-    else:
+    elif trouble == "elsewhere":
         data_dir = "elsewhere://bucket"
-        monkeypatch.setattr(tfds_mnist, "_path", lambda name: tmp_path)
+    else:
+        data_dir = str(loop / "loop")
+        (loop / "loop").symlink_to("loop")
+        monkeypatch.setattr(tfds_mnist.downloads, "fetch", lambda *_: None)
     mnist = load_mnist("auto", data_dir)
     assert mnist.source == "sample" and reason in mnist.warning
     with pytest.raises(InputError, match=f"{reason}.*Received: data_dir"):
