@@ -47,19 +47,23 @@ def run(command: Callable[[], int | None]) -> int:
             # A terminal without a character shows "?": no reason to fail.
             stream.reconfigure(errors="replace")
     try:
-        return command() or 0
+        code = command() or 0
+        sys.stdout.flush()  # Here, where it may fail, not as Python ends.
+        return code
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # Who read the output has gone (`| head`): there is no one to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
         # A stream has no name; standard error may have failed, too.
         what = repr(error.filename) if error.filename else "standard output"
+        if not error.filename:
+            _drop_output()
         with contextlib.suppress(OSError):
             print(f"error: {error.strerror}. Received: {what}", file=sys.stderr)
         return 2
@@ -75,3 +79,9 @@ def run(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere: it would fail once more."""
+    with contextlib.suppress(OSError, ValueError):  # Tests have no file there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -277,6 +277,34 @@ def test_reader_that_has_gone_is_no_traceback():
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "where, code, errors",
+    [
+        ("| true", 141, ""),
+        (
+            "> /dev/full",
+            2,
+            "error: No space left on device. Received: standard output\n",
+        ),
+    ],
+)
+def test_few_lines_that_find_no_place_are_no_traceback(where, code, errors):
+    """So few that Python writes them as the command ends."""
+    program = (
+        "import sys, time\n"
+        "from keras_mnist_sum import cli\n"
+        "time.sleep(0.5)\n"  # The reader has gone.
+        "sys.exit(cli.run(lambda: print('line')))\n"
+    )
+    result = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {where}; exit ${{PIPESTATUS[0]}}',
+         sys.executable, program],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (code, "")
+    assert result.stderr == errors
+
+
 def test_building_a_model_keeps_the_screen_clean():
     program = "from keras_mnist_sum import build_model; build_model()"
     result = run("-c", program)
