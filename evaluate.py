@@ -1,5 +1,6 @@
 """Scores a model on every test pair: `python evaluate.py --help`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_within(path: Path, folder: Path) -> bool:
-    return folder.resolve() in path.resolve().parents
+    whole, inner = (Path(os.path.realpath(x)) for x in (folder, path))
+    return whole in inner.parents
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_mnist_sum import task
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import learned_tables
 from keras_mnist_sum.scoring import Answers
 from keras_mnist_sum.sources import check_examples
@@ -41,7 +42,8 @@ def ask(
         Its answers: about 200 bytes a pair.
 
     Raises:
-        InputError: If the arrays are not MNIST-like.
+        InputError: If the arrays are not MNIST-like, or an answer is infinite
+            or no number.
     """
     check_examples(images, labels)
     batches = [
@@ -55,6 +57,13 @@ def ask(
         name: np.concatenate([batch[name] for batch in batches])
         for name in task.outputs(difference)
     }
+    for name, values in predictions.items():
+        finite = np.isfinite(values).all(axis=-1)
+        if not finite.all():
+            raise InputError(
+                "A model's answers must be finite numbers. Received: others "
+                f"for {name} in {(~finite).sum():,} of {finite.size:,} pairs"
+            )
     return Answers(images, labels, difference, predictions)
 
 

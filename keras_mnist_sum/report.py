@@ -1,5 +1,6 @@
 """A report: a page on how good a model is, and its pictures as files."""
 
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,11 @@ def check_folder(folder: Path) -> None:
         InputError: If it holds anything but an earlier report, or is not
             writable.
     """
+    if os.path.islink(os.path.realpath(folder)):
+        raise InputError(
+            "A report needs a folder, not a link that leads to itself. "
+            f"Received: {str(folder)!r}"
+        )
     page = folder / PAGE
     runs.check_file(page)
     if not folder.is_dir():
@@ -99,7 +105,7 @@ def save_report(
         InputError: If `check_folder` does, or the system refuses to write.
     """
     check_folder(folder)
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
     machine = environment.facts()
     scored = answers.evaluation
     packages = machine["packages"]
@@ -126,7 +132,10 @@ def save_report(
             for name, figure in section.pictures.items():
                 figure.savefig(aside / name, dpi=150)
         page = reportpage.render(facts, warnings, answers, sections, aside)
-        (aside / PAGE).write_text(page, encoding="utf-8")
+        # The system's names of files may be no UTF-8.
+        (aside / PAGE).write_text(
+            page, encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def _sections(

@@ -7,6 +7,7 @@ from keras_mnist_sum import models
 from keras_mnist_sum import task
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 
 
 def answering(digits, change=None, difference="absolute"):
@@ -40,6 +41,21 @@ def test_perfect_answers_score_every_pair_once(digits, difference):
     assert scored.images == 50 and scored.pairs == 500
     assert scored.correct == {"digit": 500, "sum": 500, "difference": 500}
     assert scored.all_correct == 500 and scored.contradictory == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["digit", "sum"])
+def test_answers_that_are_no_numbers_are_refused(digits, name, value):
+    """Not counted as if they were zeros."""
+    right = answering(digits)
+
+    def answer(batch):
+        answers = right(batch)
+        answers[name][0, 3, -1] = value
+        return answers
+
+    with pytest.raises(InputError, match=f"{name} in 1 of 500 pairs"):
+        evaluation.ask(answer, *digits)
 
 
 def test_counts_are_exact_for_known_mistakes(digits):

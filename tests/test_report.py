@@ -239,6 +239,25 @@ def test_file_within_the_report_is_refused_before_the_work(
     assert error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
+def test_folder_that_leads_to_itself_is_refused_before_the_work(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(targets, "open_target", pytest.fail)
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    assert evaluate.main(["--report", str(loop), "--json", "x.json"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: A report needs a folder, not a link")
+    assert error.count("\n") == 1 and str(loop) in error
+
+
+def test_name_that_is_no_text_is_on_the_page(answers, tmp_path, one_picture):
+    name = b"mod\xe8le.keras".decode(errors="surrogateescape")
+    report.save_report(tmp_path / "report", answers, {}, {"model": name})
+    page = (tmp_path / "report" / report.PAGE).read_text()
+    assert "mod\\udce8le.keras" in page
+
+
 def test_report_of_no_run_needs_a_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(targets, "open_target", pytest.fail)
     monkeypatch.chdir(tmp_path)
