@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mnist_sum import task
+from keras_mnist_sum.errors import InputError
 
 
 @keras.saving.register_keras_serializable(package="keras_mnist_sum")
@@ -35,7 +36,10 @@ class ShiftedCopies(keras.layers.Layer):
     where warps shift the images anyway, nothing is done.
 
     Args:
-        shift: How far, in pixels.
+        shift: How far, in pixels, 0 to 28.
+
+    Raises:
+        InputError: If `shift` is something else.
 
     Input: float tensor of shape `(batch, height, width, channels)`.
     Output: `(5 * batch, height, width, channels)`; in training, the input.
@@ -43,6 +47,10 @@ class ShiftedCopies(keras.layers.Layer):
 
     def __init__(self, shift, **kwargs):
         super().__init__(**kwargs)
+        if shift not in range(task.IMAGE_SIZE + 1):
+            raise InputError(
+                f"`shift` must be 0 to {task.IMAGE_SIZE}. Received: {shift!r}"
+            )
         self.shift = shift
 
     def call(self, images, training=False):
@@ -106,6 +114,9 @@ class ConditionalTable(keras.layers.Layer):
             optimizer that moves all weights by steps of about one size, like
             Adam, then sharpens the table this many times as fast.
 
+    Raises:
+        InputError: If `num_classes` is not 1 to 100.
+
     Call args: a list `[digit, number]` of two float tensors of shape
     `(batch, 10)`, both distributions over 0-9.
     Output: float tensor of shape `(batch, num_classes)`, a distribution.
@@ -113,6 +124,10 @@ class ConditionalTable(keras.layers.Layer):
 
     def __init__(self, num_classes, truth=None, logit_scale=10.0, **kwargs):
         super().__init__(**kwargs)
+        if num_classes not in range(1, task.NUM_DIGITS**2 + 1):
+            raise InputError(
+                f"`num_classes` must be 1 to 100. Received: {num_classes!r}"
+            )
         self.num_classes = num_classes
         self.truth = truth
         self.logit_scale = logit_scale

@@ -234,19 +234,32 @@ def _colours(image: Image.Image) -> np.ndarray:
 def _decoded(image: Image.Image) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":  # 16 bits or more, of which few may be used
-        values = np.asarray(image, "float64")
+        values = np.asarray(image)
         low, high = values.min(), values.max()
         if not 0 <= low <= high < np.inf:  # NaN is neither.
             raise InputError(
                 "A picture's values must be finite, and not negative. "
                 f"Received: {low} to {high}"
             )
-        values = values * (255 / max(high, 1e-9))
-        image = _from_array(values.clip(max=255))
+        image = Image.fromarray(_in_8_bits(values, max(high, 1e-9)))
     if image.has_transparency_data:
         image = _opaque(image.convert("RGBA"))
     surplus = max(max(image.size) // _LEAST_SIDE, 1)
-    return np.asarray(image.convert("RGB").reduce(surplus))
+    if image.mode != "L":  # Which is made smaller first: it takes a quarter.
+        image = image.convert("RGB")
+    return np.asarray(image.reduce(surplus).convert("RGB"))
+
+
+def _in_8_bits(values: np.ndarray, most: float) -> np.ndarray:
+    """0 to `most` becomes 0 to 255. In parts: all at once, a large picture
+    would take many times its memory."""
+    scaled = np.empty(values.shape, "uint8")
+    parts = 64
+    for some, into in zip(
+        np.array_split(values, parts), np.array_split(scaled, parts)
+    ):
+        into[:] = np.rint((some * np.float64(255 / most)).clip(max=255))
+    return scaled
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from keras_mnist_sum import arrayfiles
 from keras_mnist_sum import checkpoints
@@ -34,6 +35,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.layers import ConditionalTable
 from keras_mnist_sum.models import build_model
+from keras_mnist_sum.pictures import to_mnist
 from tests.test_sources import idx
 
 LARGEST = 2**20
@@ -394,6 +396,35 @@ def test_part_that_no_model_of_ours_has_is_refused(model_file, load, part):
     config = json.dumps(config)
     with pytest.raises(InputError, match="it has a part"):
         load(archive({**model_file, "config.json": config}))
+
+
+@pytest.mark.parametrize(
+    "name, value, why",
+    [
+        ("num_classes", 10**9, "Cannot read this as a Keras model"),
+        ("num_classes", [], "Cannot read this as a Keras model"),
+        ("logit_scale", "x", "This model cannot be run"),
+    ],
+)
+def test_part_made_with_nonsense_is_refused(model_file, load, name, value, why):
+    """It is not left to the first prediction."""
+    config = json.loads(model_file["config.json"])
+    [table] = [x for x in config["config"]["layers"] if x["name"] == "sum"]
+    table["config"][name] = value
+    members = {**model_file, "config.json": json.dumps(config)}
+    with pytest.raises(InputError, match=why):
+        load(archive(members))
+
+
+def test_large_picture_of_16_bits_takes_little_memory():
+    """34 MB it has itself; as floats it would have 134, several times."""
+    file = io.BytesIO()
+    gray = np.zeros((4096, 4096), "uint16")
+    gray[1000:3000, 2000:2200] = 50_000
+    Image.fromarray(gray).save(file, "PNG", compress_level=1)
+    del gray
+    assert len(file.getvalue()) < 2**20
+    assert to_mnist(file.getvalue()).any()
 
 
 def test_weights_under_many_names_are_refused(model_file, load):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_mnist_sum import task
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.layers import ConditionalTable
 from keras_mnist_sum.layers import ExpectedNumber
 from keras_mnist_sum.layers import MeanOfCopies
@@ -68,6 +69,12 @@ def test_learned_table_starts_knowing_nothing():
     answer = layer([np.eye(10)[[3]], np.eye(10)[[4]]])
     np.testing.assert_allclose(answer, np.full((1, 19), 1 / 19), rtol=1e-6)
     assert layer.count_params() == 10 * 10 * 19
+
+
+@pytest.mark.parametrize("shift", [-1, 29, 5000, "2", None])
+def test_shift_out_of_the_image_is_refused(shift):
+    with pytest.raises(InputError, match=f"Received: {shift!r}"):
+        ShiftedCopies(shift)
 
 
 def test_table_rows_are_distributions_whatever_the_weights():

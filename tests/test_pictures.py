@@ -214,7 +214,7 @@ def test_refused_file_is_named(tmp_path):
         ("list", [[0, 1], [1, 0]]),
         ("nan to nan", Image.fromarray(np.full((9, 9), np.nan, "float32"))),
         ("0.0 to inf", Image.fromarray(np.float32([[0, np.inf]]))),
-        ("-7.0 to 3.0", Image.fromarray(np.int32([[-7, 3]]))),
+        ("-7 to 3", Image.fromarray(np.int32([[-7, 3]]))),
     ],
 )
 def test_what_is_no_picture_is_refused(received, picture):
