@@ -66,7 +66,11 @@ def demo(
     with make_server(Predictor.load(target), host, port) as server:
         print(f"draw at {server.url}  (Ctrl-C ends it)", flush=True)
         if browse:
-            webbrowser.open(server.url)
+            # One in this terminal would keep us from answering it.
+            opening = threading.Thread(
+                target=webbrowser.open, args=(server.url,), daemon=True
+            )
+            opening.start()
         server.serve_forever()
 
 

@@ -136,6 +136,8 @@ class _Job:
 
     def __init__(self) -> None:
         self.heartbeats: list[Path] = []
+        # Of each: when it was touched last, and when we noticed that.
+        self.beats: dict[Path, tuple[int, float]] = {}
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
         self.unread = threading.Event()
@@ -198,13 +200,24 @@ class _Job:
             if None not in codes:
                 return 0, "done"
             for index, code in enumerate(codes):
-                last = self.heartbeats[index].stat().st_mtime
-                if code is None and time.time() - last > timeout:
+                silent = self._silent(self.heartbeats[index])
+                if code is None and silent > timeout:
                     return 1, (
                         f"worker {index} got no step done in "
                         f"{timeout:.0f} seconds"
                     )
             time.sleep(0.1)
+
+    def _silent(self, heartbeat: Path) -> float:
+        """For how many seconds nothing was heard of a worker.
+
+        By a clock that nobody sets, and that stands still as the machine
+        sleeps.
+        """
+        touched, now = heartbeat.stat().st_mtime_ns, time.monotonic()
+        if self.beats.get(heartbeat, (None, now))[0] != touched:
+            self.beats[heartbeat] = touched, now
+        return now - self.beats[heartbeat][1]
 
     def _stop(self, timeout: float, signals: _Signals) -> tuple[int, str]:
         """Passes a signal on, and waits for the end of all."""

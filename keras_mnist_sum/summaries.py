@@ -9,6 +9,7 @@ trained again replaces its files.
 
 import contextlib
 import dataclasses
+import errno
 import importlib.util
 import shutil
 import sys
@@ -182,10 +183,15 @@ def _name(what: str) -> str:
 def _event_file(path: Path) -> Iterator[None]:
     """What the block tells `tf.summary` becomes the file `path`."""
     with tempfile.TemporaryDirectory() as folder:
-        writer = tf.summary.create_file_writer(folder)
-        with writer.as_default():
-            yield
-        writer.close()
+        try:
+            writer = tf.summary.create_file_writer(folder)
+            with writer.as_default():
+                yield
+            writer.close()
+        except tf.errors.OpError as error:
+            # "...; No space left on device"
+            why = error.message.rpartition("; ")[2]
+            raise runs.cannot_write(path, OSError(errno.EIO, why)) from error
         [written] = Path(folder).iterdir()
         with runs.written_aside(path) as aside:
             shutil.copyfile(written, aside)

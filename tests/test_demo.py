@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import zlib
 from pathlib import Path
 
@@ -294,6 +295,30 @@ def test_wrong_arguments_are_one_line(capsys, arguments, why):
     assert (code, said.out) == (2, "")
     assert said.err.startswith("error: ") and said.err.count("\n") == 1
     assert why in said.err
+
+
+def test_browser_that_holds_its_terminal_up_gets_the_page(monkeypatch):
+    """One such as lynx, which returns when it is left."""
+    servers, got = [], []
+
+    def make(*arguments):
+        servers.append(make_server(*arguments))
+        return servers[0]
+
+    def browse(url):
+        with urllib.request.urlopen(url, timeout=10) as page:
+            got.append(page.status)
+        servers[0].shutdown()
+
+    make_server = demo.make_server
+    monkeypatch.setattr(demo, "make_server", make)
+    monkeypatch.setattr(demo.webbrowser, "open", browse)
+    thread = threading.Thread(
+        target=demo.demo, kwargs={"port": 0, "browse": True}, daemon=True
+    )
+    thread.start()
+    thread.join(20)
+    assert got == [200] and not thread.is_alive()
 
 
 def test_ctrl_c_ends_it_at_once():

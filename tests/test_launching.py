@@ -101,6 +101,17 @@ def test_worker_that_gets_no_further_has_all_started_again(launch, tmp_path):
     assert gone(tmp_path)
 
 
+def test_clock_that_is_set_makes_no_worker_silent(tmp_path):
+    heartbeat = tmp_path / "heartbeat"
+    job = launching._Job()
+    for touched in (10**9, 0, 2 * 10**9):
+        heartbeat.touch()
+        os.utime(heartbeat, (touched, touched))
+        assert job._silent(heartbeat) == 0
+    time.sleep(0.1)
+    assert 0.1 <= job._silent(heartbeat) < 60
+
+
 def test_worker_that_was_taken_along_is_not_blamed(launch):
     code, out, _ = launch(
         "if index == 0: sys.exit(4)\nwait(0.3)\nsys.exit(1)", max_restarts=0

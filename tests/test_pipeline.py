@@ -205,6 +205,7 @@ def test_no_two_streams_of_draws_share_a_seed():
         pipeline._WARP,
         pipeline._NUMBER,
         pipeline._VALIDATION_NUMBER,
+        pipeline._ELASTIC,
     ]
     seeds = {
         tuple(np.asarray(pipeline._seed(seed, stream, step)))

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
@@ -213,6 +214,19 @@ def test_several_replicas_write_once(config, tmp_path, workers):
         assert steps == list(range(1, 13))
     for run, tag in ((summaries.HELD_OUT, "loss/sum"), ("train", "tables/sum")):
         assert [step for step, _ in found[run][tag]] == [5, 10, 12]
+
+
+def test_full_disk_is_one_line(config, tmp_path, digits, monkeypatch):
+    """Not taken for a device without memory, as TensorFlow calls it."""
+
+    def full(folder):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, f"{folder}/events; No space left on device"
+        )
+
+    monkeypatch.setattr(tf.summary, "create_file_writer", full)
+    with pytest.raises(InputError, match="Cannot write.*No space left"):
+        summaries.Summaries(tmp_path, config, *digits, [], [])
 
 
 def test_what_came_after_the_last_checkpoint_is_taken_back(
