@@ -119,8 +119,7 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         metavar="|".join(PRECISIONS),
         help="bfloat16 and float16 compute so, with float32 weights: faster "
         "only on hardware made for it, which auto looks for "
-        "(default: the preset's; auto for ours, float32 for the designs of "
-        "others)",
+        "(default: the preset's)",
     )
     add(
         "--difference",

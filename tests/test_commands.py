@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,17 @@ def test_other_run_in_the_same_directory_changes_nothing(trained, capsys):
     assert "seed=5, not 0" in capsys.readouterr().err
     after = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*") if p.is_file()}
     assert before == after
+
+
+def test_run_that_diverges_is_one_line_and_exit_code_3(tmp_path, capsys):
+    arguments = ["--preset", "fast", "--head", "regression", "--data", "sample"]
+    arguments += ["--learning-rate", 100, "--steps", 20, "--batch-size", 8]
+    arguments += ["--run-dir", tmp_path / "run"]
+    assert train.main([str(argument) for argument in arguments]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("error: The run has diverged: try a lower")
+    assert re.search(r"after step \d+, learning rate \S+\n$", error)
+    assert error.count("\n") == 1
 
 
 def fails_in_one_line(main, arguments, capsys):

@@ -297,6 +297,12 @@ def test_other_versions_are_one_line_of_warning(config, tmp_path):
     training._claim(tmp_path, config, devices, said.append)
     [warning] = said
     assert warning.endswith(f": keras 3.0.0 then, {keras_now} now")
+    there = {**facts, "processor": "an older one", "cores": 99}
+    path.write_text(json.dumps(there))
+    training._claim(tmp_path, config, devices, said.append)
+    _, warning = said
+    assert f"processor an older one then, {facts['processor']} now" in warning
+    assert f"cores 99 then, {facts['cores']} now" in warning
 
 
 def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
