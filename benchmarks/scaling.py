@@ -45,8 +45,11 @@ def measure() -> None:
     if len(cores) < 2:
         raise SystemExit("error: this needs two processor cores")
     with tempfile.TemporaryDirectory() as folder:
+        one = [start("single", 0, cores, folder)]
+        ask(one, "fit")  # Traces.
+        alone = [ask(one, "fit") for _ in range(ROUNDS)]
         ways = {
-            "one process": [start("single", 0, cores, folder)],
+            "one process": one,
             "mirrored": [start("mirrored", 0, cores, folder)],
             "two workers": start_two("multi_worker", cores, folder),
             "apart": start_two("apart", cores, folder),
@@ -57,10 +60,10 @@ def measure() -> None:
             {way: ask(processes, "fit") for way, processes in ways.items()}
             for _ in range(ROUNDS)
         ]
-        workers, one = ways["two workers"], ways["one process"]
+        workers = ways["two workers"]
         parts = {
             name: statistics.median(ask(workers, name) for _ in range(ROUNDS))
-            for name in ("step", "input", "gradients", "vote")
+            for name in ("step", "gradients", "vote")
         }
         sums = {
             size: statistics.median(
@@ -73,6 +76,7 @@ def measure() -> None:
             "command": "python -m benchmarks.scaling",
             "n": ROUNDS,
             "batch_size": BATCH_SIZE,
+            "precision": ask(one, "precision"),
             "images_per_second": {
                 way: round(
                     statistics.median(BATCH_SIZE / x[way] for x in rounds)
@@ -98,6 +102,9 @@ def measure() -> None:
                 way: round(1000 * statistics.median(x[way] for x in rounds), 1)
                 for way in ways
             },
+            "milliseconds_of_a_step_before_the_others_started": round(
+                1000 * statistics.median(alone), 1
+            ),
             "milliseconds_of_parts": {
                 name: round(1000 * value, 2) for name, value in parts.items()
             },

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.tensorflow.trainer import reduce_per_replica
 
 from keras_mnist_sum import environment
 from keras_mnist_sum import pipeline
@@ -21,6 +22,8 @@ from keras_mnist_sum.recording import Recorder
 from keras_mnist_sum.sources import load_mnist
 from keras_mnist_sum.stopping import StopRequests
 
+_CHAINED = 16  # sums in a call
+
 
 class Worker:
     """The default preset on some devices, ready to train."""
@@ -31,8 +34,13 @@ class Worker:
         folder.mkdir()
         self.folder, self.steps = folder, steps
         config = presets.get(presets.DEFAULT).config
-        self.config = dataclasses.replace(config, batch_size=batch_size)
         self.devices = find_devices(strategy)
+        self.config = dataclasses.replace(
+            config,
+            batch_size=batch_size,
+            precision=self.devices.precision(config.precision),
+        )
+        tf.config.experimental.enable_op_determinism()  # As in a run.
         images, labels, *_ = load_mnist("sample").hold_out(0.0)
         data = pipeline.training_dataset(
             images, labels, self.config, part=self.devices.part(batch_size)
@@ -54,6 +62,8 @@ class Worker:
         name, _, size = what.partition(" ")
         if name == "environment":
             return environment.facts(self.devices.replicas)
+        if name == "precision":
+            return self.config.precision
         if name == "collectives":
             return self._count_collectives()
         if name == "megabytes":
@@ -63,14 +73,11 @@ class Worker:
             return self._fit()
         if name == "step":  # With a batch that is there already.
             return self._time(lambda: self.step(self.batch))
-        if name == "input":
-            batches = iter(self.shares)
-            return self._time(lambda: next(batches))
         if name == "vote":
             return self._time(lambda: self.devices.any_worker([False] * 3))
         variables = self.model.trainable_variables
         shapes = [x.shape for x in variables] if not size else [(int(size),)]
-        return self._time(self._sum(shapes))
+        return self._time(self._sums(shapes), _CHAINED // 4) / _CHAINED
 
     def _fit(self) -> float:
         """As `training.train` does it."""
@@ -93,27 +100,39 @@ class Worker:
         )
         return (moments[-1] - moments[0]) / (self.steps - 1)
 
-    def _time(self, work: Callable[[], Any]) -> float:
+    def _time(self, work: Callable[[], Any], times: int | None = None) -> float:
+        times = times or self.steps
         work()  # Traces.
         start = time.perf_counter()
-        for _ in range(self.steps):
+        for _ in range(times):
             work()
-        return (time.perf_counter() - start) / self.steps
+        return (time.perf_counter() - start) / times
 
-    def _sum(self, shapes: list) -> Callable[[], Any]:
-        """Adds tensors of these shapes over all replicas."""
+    def _sums(self, shapes: list) -> Callable[[], Any]:
+        """Adds tensors of these shapes over all replicas, many times in one
+        call: that of a function takes longer than a small sum."""
 
         def everywhere() -> Any:
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(
-                tf.distribute.ReduceOp.SUM, [tf.zeros(x) for x in shapes]
-            )
+            values = [tf.zeros(x) for x in shapes]
+            for _ in range(_CHAINED):  # Each waits for the one before.
+                values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+            return values
 
         run = tf.function(lambda: self.devices.strategy.run(everywhere))
         return lambda: tf.nest.flatten(run())[0]
 
     def _count_collectives(self) -> int:
-        graph = self.step.get_concrete_function(self.batch).graph
+        """In a step as `fit` has it: with its input, and the means of its
+        logs over all replicas."""
+        strategy = self.devices.strategy
+
+        @tf.function
+        def step(batches: tf.data.Iterator) -> Any:
+            logs = strategy.run(self.model.train_step, (next(batches),))
+            return reduce_per_replica(logs, strategy, reduction="auto")
+
+        graph = step.get_concrete_function(iter(self.shares)).graph
         functions = graph.as_graph_def().library.function
         nodes = itertools.chain(
             graph.as_graph_def().node, *(x.node_def for x in functions)
