@@ -318,9 +318,11 @@ def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
     [
         ("checkpoints.save", 2, 3),
         ("finishing.in_float32", 1, 96),
-        ("exporting.export_saved_model", 1, 96),
+        pytest.param(
+            *("exporting.export_saved_model", 1, 96), marks=pytest.mark.slow
+        ),
         ("galleries.overview", 1, 96),
-        ("curves.save_curves", 1, 96),
+        pytest.param(*("curves.save_curves", 1, 96), marks=pytest.mark.slow),
     ],
 )
 def test_full_disk_is_one_clear_line_and_keeps_the_last_checkpoint(

@@ -152,24 +152,16 @@ def test_watching_changes_no_bit(config, whole, tmp_path):
         assert mine.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [
         # Between checkpoints, within an epoch; after the files of an epoch,
         # and before the checkpoint that would count it; while they are made.
         (interrupted.signal_at_step, 8, signal.SIGKILL),
-        pytest.param(
-            (interrupted.kill_while_writing, "epoch-000002", "begun"),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            (interrupted.kill_while_writing, "step-000000006.ckpt", "begun"),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            (interrupted.kill_while_writing, "epoch-000002", "renamed"),
-            marks=pytest.mark.slow,
-        ),
+        (interrupted.kill_while_writing, "epoch-000002", "begun"),
+        (interrupted.kill_while_writing, "step-000000006.ckpt", "begun"),
+        (interrupted.kill_while_writing, "epoch-000002", "renamed"),
     ],
     ids=lambda trouble: "-".join(map(str, trouble[1:])),
 )
