@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import reduce_per_replica
 
+from benchmarks.timing import seconds_of_a_step
 from keras_mnist_sum import environment
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import presets
@@ -81,24 +81,13 @@ class Worker:
 
     def _fit(self) -> float:
         """As `training.train` does it."""
-        moments: list[float] = []
-
-        class Clock(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                moments.append(time.perf_counter())
-
         recorder = Recorder(
             *(self.folder, 10**9, 10**9, StopRequests(), self.devices),
             every=10**9,
         )
-        self.model.fit(
-            self.shares,
-            steps_per_epoch=self.steps,
-            shuffle=False,
-            callbacks=[recorder, Clock()],
-            verbose=0,
+        return seconds_of_a_step(
+            self.model, self.shares, self.steps, 1, [recorder]
         )
-        return (moments[-1] - moments[0]) / (self.steps - 1)
 
     def _time(self, work: Callable[[], Any], times: int | None = None) -> float:
         times = times or self.steps

@@ -1,6 +1,5 @@
 """SavedModel: writing one for serving, and calling one."""
 
-import errno
 from pathlib import Path
 
 import keras
@@ -11,6 +10,7 @@ from keras_mnist_sum import serving
 from keras_mnist_sum.contract import Predict
 from keras_mnist_sum.contract import checked
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.quiet import system_errors
 from keras_mnist_sum.runs import written_aside
 
 
@@ -32,17 +32,12 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
         raise InputError(
             f"A SavedModel is not overwritten. Received: {str(path)!r}"
         )
-    with written_aside(path) as aside:
-        try:
-            # Keras's own `export` writes all weights twice.
-            module = tf.Module()
-            module.weights = [weight.value for weight in model.weights]
-            tf.saved_model.save(module, aside, serving.signatures(model))
-            serving.write_warmup(aside)
-        except tf.errors.OpError as error:
-            # "... path; No space left on device [Op:SaveV2]"
-            why = error.message.rpartition("; ")[2].partition(" [")[0]
-            raise OSError(errno.EIO, why) from error
+    with written_aside(path) as aside, system_errors():
+        # Keras's own `export` writes all weights twice.
+        module = tf.Module()
+        module.weights = [weight.value for weight in model.weights]
+        tf.saved_model.save(module, aside, serving.signatures(model))
+        serving.write_warmup(aside)
 
 
 def load_saved_model(path: str | Path) -> tuple[Predict, tuple[str, ...]]:

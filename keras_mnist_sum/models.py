@@ -75,17 +75,20 @@ def build_model(config: Config | None = None) -> keras.Model:
     )
 
 
-def differences_of(
-    model: keras.Model, where: str = "this model"
-) -> tuple[str, ...]:
-    """Which differences `model` may compute, as `check_contract` says."""
+def declared(model: keras.Model) -> tuple[dict, dict]:
+    """What `model` takes and gives, as `check_contract` wants to know it."""
 
     def specs(tensors: object) -> dict:
         named = tensors if isinstance(tensors, dict) else {}
         return {name: (x.shape, x.dtype) for name, x in named.items()}
 
     inputs = specs(getattr(model, "input", None))
-    return check_contract(inputs, specs(getattr(model, "output", None)), where)
+    return inputs, specs(getattr(model, "output", None))
+
+
+def differences_of(model: keras.Model) -> tuple[str, ...]:
+    """Which differences `model` may compute, as `check_contract` says."""
+    return check_contract(*declared(model), "this model")
 
 
 def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:

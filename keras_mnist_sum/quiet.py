@@ -1,6 +1,7 @@
 """Native libraries without the messages that nobody can act on."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import sys
@@ -8,6 +9,20 @@ import tempfile
 from collections.abc import Iterator
 
 from keras_mnist_sum.errors import InputError
+
+
+@contextlib.contextmanager
+def system_errors() -> Iterator[None]:
+    """What TensorFlow says of a file that the system refuses it, as the
+    `OSError` that it was."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # "... path; No space left on device [Op:SaveV2]"
+        why = error.message.rpartition("; ")[2].partition(" [")[0]
+        raise OSError(errno.EIO, why) from error
 
 
 def import_tensorflow() -> None:

@@ -46,7 +46,7 @@ def new_run_dir(name: str) -> Path:
             count += 1
             path = first.with_name(f"{first.name}-{count}")
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise _cannot_write(path, error) from error
 
 
 def newest_run() -> Path | None:
@@ -102,7 +102,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_write(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise InputError(
             "This must be a folder that can be written to. "
@@ -136,7 +136,7 @@ def locked(run_dir: Path, warn: Callable[[str], object]) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a")
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_write(path, error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,7 +174,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         _replace(aside, path)
         _flush(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_write(path, error) from error
     finally:
         _remove(aside)
 
@@ -212,8 +212,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def cannot_write(path: Path, error: OSError) -> InputError:
-    """What to raise where the system refuses to write to `path`."""
+def _cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(
         f"Cannot write. Received: {str(path)!r} ({error.strerror or error})"
     )

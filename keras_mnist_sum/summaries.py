@@ -9,7 +9,6 @@ trained again replaces its files.
 
 import contextlib
 import dataclasses
-import errno
 import importlib.util
 import shutil
 import sys
@@ -34,6 +33,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import in_float32
 from keras_mnist_sum.models import learned_tables
+from keras_mnist_sum.quiet import system_errors
 
 TRAIN, HELD_OUT = "train", "held_out"  # TensorBoard calls each a run
 _POINTS = 200  # of a whole run, on the curves of training
@@ -182,19 +182,17 @@ def _name(what: str) -> str:
 @contextlib.contextmanager
 def _event_file(path: Path) -> Iterator[None]:
     """What the block tells `tf.summary` becomes the file `path`."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    with (
+        runs.written_aside(path) as aside,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        with system_errors():
             writer = tf.summary.create_file_writer(folder)
             with writer.as_default():
                 yield
             writer.close()
-        except tf.errors.OpError as error:
-            # "...; No space left on device"
-            why = error.message.rpartition("; ")[2]
-            raise runs.cannot_write(path, OSError(errno.EIO, why)) from error
         [written] = Path(folder).iterdir()
-        with runs.written_aside(path) as aside:
-            shutil.copyfile(written, aside)
+        shutil.copyfile(written, aside)
 
 
 def _write_config(folder: Path, config: Config) -> None:

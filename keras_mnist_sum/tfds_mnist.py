@@ -1,7 +1,6 @@
 """MNIST by tensorflow-datasets: found, or downloaded and prepared, and read."""
 
 import contextlib
-import errno
 import fcntl
 import functools
 import io
@@ -20,6 +19,7 @@ from keras_mnist_sum import arraycache
 from keras_mnist_sum import downloads
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.quiet import system_errors
 
 # The host that tensorflow-datasets downloads MNIST from, and the sizes and
 # checksums that it knows.
@@ -145,7 +145,6 @@ def _prepare(folder: Path, say: Callable[[str], object]) -> Path:
     The download is ours: that of tensorflow-datasets waits for a silent
     server without end.
     """
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     smallest, known = next(iter(FILES.items()))
@@ -173,13 +172,8 @@ def _prepare(folder: Path, say: Callable[[str], object]) -> Path:
             say("data   preparing it, half a minute")
             builder.URL = f"{aside}/"  # Copied, as it is no http address.
             tfds.disable_progress_bar()
-            try:
-                with contextlib.redirect_stdout(io.StringIO()):
-                    builder.download_and_prepare()
-            except tf.errors.OpError as error:
-                # "...; No space left on device"
-                why = error.message.rpartition("; ")[2]
-                raise OSError(errno.EIO, why) from error
+            with system_errors(), contextlib.redirect_stdout(io.StringIO()):
+                builder.download_and_prepare()
             (folder / version).parent.mkdir(exist_ok=True)
             os.replace(aside / version, folder / version)
     return folder / version
