@@ -121,6 +121,7 @@ def _show_data(values: argparse.Namespace) -> None:
     from keras_mnist_sum import showing
     from keras_mnist_sum import targets
 
+    showing.check_step(config, values.step)
     mnist = targets.load_data(config, values.data, values.data_dir)
     print(showing.show_data(mnist, config, values.step, path))
 

@@ -13,6 +13,19 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.sources import Mnist
 
 
+def check_step(config: Config, step: int) -> None:
+    """Checks that a run with `config` has a step `step`.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if not 0 <= step < config.steps:
+        raise InputError(
+            f"`step` must be one of the run, 0 to {config.steps - 1}. "
+            f"Received: step={step}"
+        )
+
+
 def batch_of(
     mnist: Mnist, config: Config, step: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -30,11 +43,7 @@ def batch_of(
         InputError: If the run has no such step, or a batch needs more images
             than there are.
     """
-    if not 0 <= step < config.steps:
-        raise InputError(
-            f"`step` must be one of the run, 0 to {config.steps - 1}. "
-            f"Received: step={step}"
-        )
+    check_step(config, step)
     images, labels, *_ = mnist.hold_out(config.validation_fraction)
     batches = pipeline.training_dataset(images, labels, config, step)
     return next(batches.take(1).as_numpy_iterator())

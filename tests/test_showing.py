@@ -10,6 +10,7 @@ from keras_mnist_sum import pipeline
 from keras_mnist_sum import presets
 from keras_mnist_sum import runs
 from keras_mnist_sum import showing
+from keras_mnist_sum import targets
 from keras_mnist_sum import task
 from keras_mnist_sum.sources import load_mnist
 
@@ -125,3 +126,13 @@ def test_wrong_show_data_input_is_one_line_and_writes_nothing(
     assert error.startswith("error: ") and error.count("\n") == 1
     assert message in error
     assert not list(tmp_path.iterdir())
+
+
+def test_step_that_the_run_has_not_is_refused_before_data_is_read(
+    monkeypatch, capsys
+):
+    """And before anything is said of the data."""
+    monkeypatch.setattr(targets, "load_data", pytest.fail)
+    assert main.main(["show-data", "--step", "-1"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "Received: step=-1" in said.err
