@@ -6,7 +6,8 @@
 Each competitor trains in a process of its own, with all cores, and in turns:
 one slice of its training, then the next competitor's. Between two slices all
 test pairs are scored. The clock runs while a competitor trains, from its first
-step on, with the tracing of that step; not while data is loaded or scored.
+step on, with the tracing of that step; not while data is loaded or scored. A
+run that goes on for longer than the budget is ended.
 `benchmarks/results/peers.json` is written whole after each round; `--only`
 leaves the results of the others in it. `--plot` trains nothing: it draws
 `docs/peers.png` from that file and prints how often ours is faster.
@@ -43,13 +44,15 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
 PICTURE = ROOT / "docs" / "peers.png"
 
+_ATTEMPTS = 3  # A run that diverges is tried again with another seed.
+
 
 class Lane:
     """The runs of one competitor, one after the other."""
 
     def __init__(self, name: str, seeds: int, path: Path, smoke: bool):
         self.name, self.path, self.smoke = name, path, smoke
-        self.seeds = list(range(seeds))
+        self.count, self.seeds = seeds, list(range(seeds))
         self.process: Any = None
         self.report: dict = {
             "framework": COMPETITORS[name].framework,
@@ -75,22 +78,28 @@ class Lane:
             print(f"WARNING: {self.name}, seed {run['seed']}, has failed")
             self.process = None
             return bool(self.seeds)
-        last = point.pop("last")
+        last, scores = point.pop("last"), point.pop("scores")
         run = self.report["runs"][-1]
         run["peak_megabytes"] = point.pop("peak_megabytes")
-        run["points"].append(point)
-        if last or point["seconds"] >= budget:
-            run["state"] = "finished" if last else "stopped by the budget"
+        run["points"].append(point | (scores or {}))
+        if scores is None:
+            run["state"] = "diverged"
+            if len(self.report["runs"]) < _ATTEMPTS * self.count:
+                self.seeds.append(run["seed"] + self.count)
+        elif last:
+            run["state"] = "finished"
+        elif point["seconds"] >= budget:
+            run["state"] = "stopped by the budget"
+        if run["state"] != "running":
             self.connection.send("end")
             self.process.join()
             self.process = None
-        scores = "  ".join(
-            f"{output} {point[output]:6.2f}"
-            for output in self.report["outputs"]
-        )
         print(
             f"{self.name:<24} seed {run['seed']}  "
-            f"step {point['step']:>6,}  {point['seconds']:8.1f} s  {scores}",
+            f"step {point['step']:>6,}  {point['seconds']:8.1f} s  ",
+            "diverged"
+            if scores is None
+            else "  ".join(f"{name} {x:6.2f}" for name, x in scores.items()),
             flush=True,
         )
         return self.process is not None or bool(self.seeds)
@@ -177,7 +186,7 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
         raise InputError(
             f"`--seeds` must be positive. Received: {options.seeds}"
         )
-    if options.budget is not None and not options.budget > 0:
+    if not options.budget > 0:
         raise InputError(
             f"`--budget` must be positive. Received: {options.budget}"
         )
@@ -186,7 +195,7 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
             "PyTorch is missing: pip install -r "
             f"benchmarks/requirements-peers.txt. Received: {sys.executable}"
         )
-    budget = 60 * options.budget if options.budget else float("inf")
+    budget = 60 * options.budget  # seconds
     command = " ".join(["python -m benchmarks.peers", *flags])
     environment = facts()
     with tempfile.TemporaryDirectory() as folder:
@@ -242,9 +251,10 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--budget",
         type=float,
+        default=60,
         metavar="MINUTES",
         help="training time of a run, after which it is ended at the end of "
-        "its slice",
+        "its slice (default: %(default)s)",
     )
     add("--data", default="tfds", help="as in train.py (default: %(default)s)")
     add(

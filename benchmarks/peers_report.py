@@ -45,8 +45,16 @@ def done(entry: dict) -> list[dict]:
     return [
         run
         for run in entry["runs"]
-        if run["state"] not in ("failed", "running") and run["points"]
+        if run["state"] not in ("failed", "diverged", "running")
+        and run["points"]
     ]
+
+
+def _count(entry: dict) -> str:
+    """Of the runs that went as far as they were meant to, and of others."""
+    count = str(len(done(entry)))
+    diverged = sum(run["state"] == "diverged" for run in entry["runs"])
+    return f"{count} ({diverged} more diverged)" if diverged else count
 
 
 def best_accuracy(entry: dict, output: str) -> float:
@@ -90,7 +98,6 @@ def costs(report: dict) -> str:
     ]
     rows = []
     for name, entry in competitors(report):
-        run_count = len(done(entry))
         epochs = [
             run["points"][-1]["images"] / entry["images_in_an_epoch"]
             for run in done(entry)
@@ -108,7 +115,7 @@ def costs(report: dict) -> str:
                 entry["precision"],
                 f"{entry['parameters']:,}",
                 trained,
-                str(run_count),
+                _count(entry),
                 duration(statistics.median(total)),
                 duration(statistics.median(whole)) if whole else "",
                 f"{images_per_second(entry):,.0f}",
@@ -257,7 +264,7 @@ def summary(report: dict) -> str:
             [
                 f"`{name}`",
                 entry["framework"],
-                str(len(done(entry))),
+                _count(entry),
                 f"{best_accuracy(entry, 'digit'):.2f}",
                 f"{best_accuracy(entry, 'sum'):.2f}" if sums else "",
                 _reached(entry, "digit", 99.0),

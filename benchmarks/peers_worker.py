@@ -1,5 +1,6 @@
 """A process of `benchmarks.peers`: who competes, and a competitor's turns."""
 
+import contextlib
 import importlib
 import os
 import resource
@@ -57,13 +58,19 @@ Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
 def score(
     answer: Answer, images: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    """Right answers in percent, of all pairs, or of the images alone."""
+    """Right answers in percent, of all pairs, or of the images alone.
+
+    Raises:
+        FloatingPointError: If an answer is not finite.
+    """
     outputs = task.outputs()
     right: dict[str, int] = {}
     total: dict[str, int] = {}
     for start in range(0, len(images), _SCORED_AT_ONCE):
         part = slice(start, start + _SCORED_AT_ONCE)
         for name, prediction in answer(images[part]).items():
+            if not np.isfinite(prediction).all():
+                raise FloatingPointError(f"not finite: {name}")
             answers = outputs[name].answers(prediction)  # (batch, 10 or 1)
             truth = outputs[name].truth[labels[part], : answers.shape[1]]
             right[name] = right.get(name, 0) + int((answers == truth).sum())
@@ -116,13 +123,16 @@ class Turns:
             return
         self.seconds += time.perf_counter() - self.started
         self.ends = [end for end in self.ends if end > step]
+        scores = None
+        with contextlib.suppress(FloatingPointError):
+            scores = score(self.answer(), *self.test)
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.connection.send(
             {
                 "step": step,
                 "images": images,
                 "seconds": round(self.seconds, 3),
-                **score(self.answer(), *self.test),
+                "scores": scores,
                 "peak_megabytes": round(kilobytes / 1024),
                 "last": not self.ends,
             }

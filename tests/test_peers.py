@@ -164,6 +164,84 @@ def test_failed_run_is_left_out(report):
     assert len(peers_report.aims(report)) == 1
 
 
+def test_diverged_run_is_counted_apart(report):
+    runs = report["competitors"]["mnist_convnet"]["runs"]
+    point = {"step": 1, "images": 50, "seconds": 4.0}
+    runs.insert(0, {"seed": 0, "state": "diverged", "points": [point]})
+    assert "| 1 (1 more diverged) |" in peers_report.costs(report)
+    row = peers_report.summary(report).splitlines()[-1]
+    assert "| 1 (1 more diverged) | 99.00 |" in row
+
+
+class Training:
+    """A competitor's process and its pipe, with a point for each turn."""
+
+    def __init__(self, *points):
+        self.points = list(points)
+        self.said = []
+
+    def recv(self):
+        step, scores, last = self.points.pop(0)
+        return {
+            **{"step": step, "images": step, "seconds": 60.0 * step},
+            **{"scores": scores, "peak_megabytes": 9, "last": last},
+        }
+
+    def send(self, word):
+        self.said.append(word)
+
+    def join(self):
+        assert self.said[-1] == "end"
+
+
+def trained(monkeypatch, count, *trainings, budget=1e9):
+    """The runs of a lane whose processes are `trainings`, in their order."""
+    waiting = list(trainings)
+
+    def start(lane):
+        state = {"seed": lane.seeds.pop(0), "state": "running", "points": []}
+        lane.report["runs"].append(state)
+        lane.process = lane.connection = waiting.pop(0)
+
+    monkeypatch.setattr(peers.Lane, "_start", start)
+    lane = peers.Lane("mnist_convnet", count, None, smoke=True)
+    while lane.turn(budget):
+        pass
+    assert not waiting
+    return lane.report["runs"]
+
+
+def test_diverged_run_is_tried_with_another_seed(monkeypatch):
+    fine = [(1, {"digit": 90.0}, False), (2, {"digit": 95.0}, True)]
+    runs = trained(
+        monkeypatch,
+        2,
+        Training((1, {"digit": 80.0}, False), (2, None, False)),
+        Training(*fine),
+        Training(*fine),
+    )
+    assert [(run["seed"], run["state"]) for run in runs] == [
+        (0, "diverged"),
+        (1, "finished"),
+        (2, "finished"),
+    ]
+    assert [point.get("digit") for point in runs[0]["points"]] == [80.0, None]
+
+
+def test_what_always_diverges_is_given_up(monkeypatch):
+    bad = [Training((1, None, False)) for _ in range(3)]
+    runs = trained(monkeypatch, 1, *bad)
+    assert [run["state"] for run in runs] == 3 * ["diverged"]
+    assert [run["seed"] for run in runs] == [0, 1, 2]
+
+
+def test_run_is_ended_by_the_budget_at_the_end_of_its_slice(monkeypatch):
+    slices = [(step, {"digit": 90.0}, False) for step in (1, 2, 3)]
+    (run,) = trained(monkeypatch, 1, Training(*slices), budget=100)
+    assert run["state"] == "stopped by the budget"
+    assert [point["seconds"] for point in run["points"]] == [60.0, 120.0]
+
+
 def test_picture_and_json_are_made_of_the_report_alone(report, tmp_path):
     text = peers_report.to_json(report)
     assert json.loads(text) == report
@@ -189,6 +267,9 @@ def test_score_counts_all_pairs_and_digits_of_images():
     }
     values = {"sum": np.full((20, 10, 1), 9.4)}  # the nearest integer
     assert peers_worker.score(lambda _: values, images, labels) == {"sum": 10.0}
+    values["sum"][7] = np.nan
+    with pytest.raises(FloatingPointError, match="sum"):
+        peers_worker.score(lambda _: values, images, labels)
 
 
 @pytest.mark.parametrize(
