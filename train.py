@@ -74,11 +74,11 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
         "--strategy",
         default="auto",
         metavar="|".join(STRATEGIES),
-        help="the devices to train on: one, all GPUs of this machine, all "
-        "workers that TF_CONFIG or Slurm names, or a TPU (default: "
-        "%(default)s: the "
-        "third if TF_CONFIG names several workers, else the second if there "
-        "is a GPU, else the first)",
+        help="the devices to train on: one (single), all GPUs of this machine "
+        "(mirrored), all workers that TF_CONFIG or Slurm names "
+        "(multi_worker), or a TPU (tpu) (default: %(default)s: multi_worker "
+        "if TF_CONFIG names several workers, else mirrored if there is a GPU, "
+        "else single)",
     )
     add(
         "--steps",

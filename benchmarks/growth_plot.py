@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 _MEASURED, _PROPORTIONAL = "#0072b2", "#6b6b6b"
@@ -24,7 +23,6 @@ def draw(report: dict, path: Path) -> None:
         path: The PNG file to write.
     """
     figure = Figure(figsize=(12.5, 7.2), dpi=100)
-    FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(_COLUMNS), sharex="col", sharey="row")
     for column, (name, (label, power)) in enumerate(_COLUMNS.items()):
         rows, (upper, lower) = report[name], grid[:, column]

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from scipy.special import log_softmax
@@ -98,7 +97,6 @@ def answers_of(run: Path) -> Answers:
 def draw(runs: dict[str, Path], path: Path) -> None:
     columns = len(runs)
     figure = Figure(figsize=(3.9 * columns, 8.2), dpi=100)
-    FigureCanvasAgg(figure)
     grid = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
     for column, (title, run) in enumerate(runs.items()):
         answers = answers_of(run)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -26,7 +25,6 @@ _COLORS = {
 def draw(report: dict, path: Path) -> None:
     """Error against seconds of training, of digits and of sums, to a PNG."""
     figure = Figure(figsize=(11, 5.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharex=True)
     labels = []
     for axes, output in zip(panels, ("digit", "sum")):

@@ -16,7 +16,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
@@ -84,7 +83,6 @@ def _draw(path: Path, photos: list, numbers: np.ndarray) -> None:
     """Photos, what the model saw of each, and its answers."""
     answers = Predictor.load()(photos, numbers)
     figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     rows = figure.subplots(2, len(photos), height_ratios=(1.4, 1))
     for top, bottom, photo, answer in zip(*rows, photos, answers):
         top.imshow(photo)

@@ -216,7 +216,13 @@ def _add_launch(commands: argparse._SubParsersAction) -> None:
     )
     launch.set_defaults(run=_launch)
     add = launch.add_argument
-    add("--workers", type=int, required=True, metavar="N")
+    add(
+        "--workers",
+        type=int,
+        required=True,
+        metavar="N",
+        help="how many processes train together",
+    )
     add(
         "--max-restarts",
         type=int,
@@ -229,8 +235,8 @@ def _add_launch(commands: argparse._SubParsersAction) -> None:
         type=float,
         default=300.0,
         metavar="S",
-        help="seconds in which a worker must get a step done, the longest "
-        "start and final scoring included (default: %(default).0f)",
+        help="seconds in which a worker must get a step done, or start, or "
+        "score the model (default: %(default).0f)",
     )
     add("program", nargs="+", help="a Python program and its arguments")
 
@@ -268,8 +274,8 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     add(
         "--quantize",
         action="store_true",
-        help="write DIR/model_int8.tflite instead, a quarter as large: its "
-        "convolutions compute in int8 (litert alone)",
+        help="write DIR/model_int8.tflite instead, less than a third as "
+        "large: its convolutions compute in int8 (litert alone)",
     )
     add(
         "--data",

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_mnist_sum import task
+from keras_mnist_sum.charts import signed
 from keras_mnist_sum.inference import Answer
 from keras_mnist_sum.runs import written_aside
 
@@ -24,7 +24,6 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
         InputError: If it cannot be written.
     """
     figure = Figure(figsize=(11, 3.1), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     sides = figure.subplots(1, 4, width_ratios=(1, 1, 1.6, 1.3))
     sides[0].imshow(answer.image, cmap="gray")
     sides[0].set_title("what the model saw", fontsize=10)
@@ -32,7 +31,7 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
     titles = {"digit": f"digit {answer.digit}"}
     written = task.written(answer.digit, answer.number, difference)
     for name, question in written.items():
-        titles[name] = f"{question} = {getattr(answer, name)}"
+        titles[name] = f"{question} = {signed(getattr(answer, name))}"
     for axes, (name, output) in zip(
         sides[1:], task.outputs(difference).items()
     ):
@@ -47,7 +46,7 @@ def save_answer(path: Path, answer: Answer, difference: str) -> None:
         colours = [_BEST if x == best else _REST for x in output.values]
         axes.bar(output.values, prediction, color=colours)
         axes.set_ylim(0, 1)
-        axes.set_xticks(output.values)
+        axes.set_xticks(output.values, map(signed, output.values))
         axes.tick_params(labelsize=8)
         axes.tick_params("x", labelsize=8 if len(prediction) < 12 else 6)
         axes.set_ylabel("probability" if name == "digit" else "", fontsize=9)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
@@ -29,8 +29,8 @@ def new_figure(title: str, width: float, height: float) -> Figure:
     """An empty figure of so many inches, with a title."""
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=13, color=TEXT)
+    # A path in it may have dollar signs.
+    figure.suptitle(title, fontsize=13, color=TEXT, parse_math=False)
     return figure
 
 
@@ -105,16 +105,29 @@ def arithmetic(answers: Answers, tables: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def draw_table(axes: Axes, values: np.ndarray, output: task.Output) -> None:
+def draw_table(
+    axes: Axes,
+    values: np.ndarray,
+    output: task.Output,
+    shares: np.ndarray | None = None,
+) -> AxesImage:
     """Draws a value for each (digit, number) cell, wrong ones outlined.
 
     Args:
         axes: Where to.
         values: Array of shape `(10, 10)`; NaN leaves a cell empty.
         output: Of which output they are.
+        shares: What colours the cells instead of the values, 0-1, of the same
+            shape.
+
+    Returns:
+        The cells, for a colour bar.
     """
     low, high = min(output.values), max(output.values)
-    axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
+    shades = values
+    if shares is not None:
+        low, high, shades = 0, 1, shares
+    cells = axes.imshow(shades, cmap="cividis", vmin=low, vmax=high)
     _digit_by_number(axes)
     for digit, number in np.argwhere(~np.isnan(values)):
         value = values[digit, number]
@@ -123,13 +136,16 @@ def draw_table(axes: Axes, values: np.ndarray, output: task.Output) -> None:
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if value < (low + high) / 2 else "black",
+            color="white"
+            if shades[digit, number] < (low + high) / 2
+            else "black",
         )
         if value != output.truth[digit, number]:
             corner = (number - 0.46, digit - 0.46)
             axes.add_patch(
                 Rectangle(corner, 0.92, 0.92, fill=False, ec=WRONG, lw=2.5)
             )
+    return cells
 
 
 def accuracy(answers: Answers) -> Figure:

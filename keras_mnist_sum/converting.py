@@ -137,7 +137,8 @@ def export(
                 write(model, aside)
         except ImportError as error:
             raise InputError(
-                "To export this, pip install -r requirements.txt. "
+                "To export this takes a package that is not installed: "
+                "requirements.txt and the extra `export` have it. "
                 f"Received: format={format!r} ({error})"
             ) from error
         exported = _compare(model, load(aside)[0], path)

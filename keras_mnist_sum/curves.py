@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -67,7 +66,6 @@ def save_curves(path: Path, history: Path, config: Config) -> None:
     rows = read_history(history)
     outputs = task.outputs(config.difference)
     figure = Figure(figsize=(10, 7.8), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(
         f"{config.preset}: {config.steps:,} steps of {config.batch_size}, "
         f"{config.head} heads\ntraining: mean over each epoch; held out: "

@@ -118,6 +118,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.names: set[str] | None = None
         if address.is_loopback:
             self.names = {"localhost", "127.0.0.1", "::1", str(address)}
+            self.names.add(host.lower())  # as the user calls it
         if address.is_unspecified:
             host = socket.gethostname()
         host = f"[{host}]" if ":" in host else host

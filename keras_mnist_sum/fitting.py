@@ -46,7 +46,8 @@ def fit(
         tensorboard: Whether to write summaries, too.
 
     Returns:
-        The seconds that all steps took, in this process and earlier ones.
+        The seconds that all steps took, in this process and earlier ones, with
+        TensorFlow's graph, held-out images and checkpoints.
 
     Raises:
         InputError: If the directory's checkpoints are of other data, or the

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -58,8 +57,10 @@ def overview(
         title: A line for the top: which model, how good.
     """
     figure = Figure(figsize=(13, 6.2) if tables else (6.8, 6.2), dpi=110)
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=13, color=TEXT, x=0.02, ha="left")
+    # A path in it may have dollar signs.
+    figure.suptitle(
+        title, fontsize=13, color=TEXT, x=0.02, ha="left", parse_math=False
+    )
     grid = figure.add_gridspec(
         4, 5, left=0.02, right=0.44 if tables else 0.98, bottom=0.01, top=0.83
     )

@@ -13,8 +13,8 @@ from keras_mnist_sum.errors import InputError
 
 @contextlib.contextmanager
 def system_errors() -> Iterator[None]:
-    """What TensorFlow says of a file that the system refuses it, as the
-    `OSError` that it was."""
+    """What TensorFlow says of a file that the system refuses it, as an
+    `OSError` (EIO) with the system's words."""
     import tensorflow as tf
 
     try:

@@ -44,7 +44,8 @@ class Recorder(keras.callbacks.Callback):
             training.
 
     Attributes:
-        seconds: Time spent training, up to the last step, from the first.
+        seconds: From the first step to the end of the last epoch, with
+            TensorFlow's graph, held-out images and checkpoints.
 
     Raises:
         DivergedError: From `fit`, if the loss or a weight is not finite.

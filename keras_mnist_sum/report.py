@@ -70,6 +70,13 @@ def check_folder(folder: Path) -> None:
     runs.check_file(page)
     if not folder.is_dir():
         return
+    place = Path(os.path.realpath(folder))
+    if os.path.ismount(place) or not runs.may_be_created(place.parent):
+        raise InputError(
+            "A report replaces its folder, so it must be able to write beside "
+            "it, and no disk may be mounted there: name a folder in it. "
+            f"Received: {str(folder)!r}"
+        )
     ours = page.is_file() and reportpage.MARK in page.read_text(
         encoding="utf-8", errors="replace"
     )

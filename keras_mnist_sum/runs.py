@@ -42,8 +42,10 @@ def new_run_dir(name: str) -> Path:
         try:
             path.mkdir(parents=True)
             return path
-        except FileExistsError:  # Another run began in this second.
-            count += 1
+        except FileExistsError as error:
+            if not os.path.lexists(path):  # `runs` is no folder.
+                raise _cannot_write(path, error) from error
+            count += 1  # Another run began in this second.
             path = first.with_name(f"{first.name}-{count}")
         except OSError as error:
             raise _cannot_write(path, error) from error
@@ -63,18 +65,22 @@ def check_usable(run_dir: Path) -> None:
         InputError: If it is not writable, or holds something else.
     """
     if run_dir.is_dir() and not (run_dir / CONFIG).is_file():
+        # What a run leaves that was killed before its config was written.
+        ours = {CHECKPOINTS, str(Path(CHECKPOINTS, "lock"))}
         others = [
-            path.name
-            for path in run_dir.iterdir()
-            if path.name != CHECKPOINTS and not path.name.startswith(_ASIDE)
+            str(path.relative_to(run_dir))
+            for folder in (run_dir, run_dir / CHECKPOINTS)
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if not path.name.startswith(_ASIDE)
         ]
+        others = [name for name in others if name not in ours]
         if others:
             raise InputError(
                 "`run_dir` must be new, empty, or a run to go on with, so that "
                 f"nothing is overwritten. Received: {str(run_dir)!r}, which "
                 f"holds {min(others)}"
             )
-    if not _may_be_created(run_dir):
+    if not may_be_created(run_dir):
         raise InputError(
             f"`run_dir` must be writable. Received: {str(run_dir)!r}"
         )
@@ -87,7 +93,7 @@ def check_file(path: Path) -> None:
         InputError: If it is a directory, a device or a link, or not writable.
     """
     other = path.is_symlink() or (path.exists() and not path.is_file())
-    if other or not _may_be_created(path.absolute().parent):
+    if other or not may_be_created(path.absolute().parent):
         raise InputError(
             f"This must be a file that can be written. Received: {str(path)!r}"
         )
@@ -110,7 +116,8 @@ def make_folder(path: Path) -> None:
         )
 
 
-def _may_be_created(folder: Path) -> bool:
+def may_be_created(folder: Path) -> bool:
+    """Whether `folder`, made if it is not there, can be written to."""
     ancestor = folder.absolute()
     while not ancestor.exists():
         ancestor = ancestor.parent

@@ -126,7 +126,8 @@ def _reading(path: str | Path, kind: str) -> Iterator[bytes]:
         raise
     except ImportError as error:
         raise InputError(
-            f"To run {kind} models, pip install -r requirements.txt. "
+            f"To run {kind} models takes a package that is not installed: "
+            "requirements.txt and the extra `export` have it. "
             f"Received: {str(path)!r} ({error})"
         ) from error
     except Exception as error:

@@ -22,13 +22,14 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from keras_mnist_sum import contract
 from keras_mnist_sum import runs
 from keras_mnist_sum import task
 from keras_mnist_sum.charts import TEXT
 from keras_mnist_sum.charts import WRONG
+from keras_mnist_sum.charts import draw_table
+from keras_mnist_sum.charts import signed
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import in_float32
@@ -56,8 +57,9 @@ def check_installed() -> None:
 class Summaries:
     """Writes curves, pictures and the config of a run for TensorBoard.
 
-    Training is a curve of up to 200 points, each the mean over the steps since
-    the one before; held-out images are scored once an epoch. After each epoch
+    Training is a curve of some 200 points and one at the end of each epoch,
+    each the mean over the steps since the one before; held-out images are
+    scored once an epoch. After each epoch
     come answers to ten images, and the learned tables.
 
     Args:
@@ -255,7 +257,9 @@ def _draw_samples(images, labels, numbers, answers, difference):
         axes.imshow(images[i], cmap="gray_r")
         axes.set_axis_off()
         written = task.written(said["digit"], number, difference)
-        lines = [f"{text} = {said[name]}" for name, text in written.items()]
+        lines = [
+            f"{text} = {signed(said[name])}" for name, text in written.items()
+        ]
         axes.set_title(
             "\n".join(lines + [f"it is a {label}"] * (not right)),
             fontsize=10,
@@ -271,30 +275,12 @@ def _draw_table(table, output):
     figure = Figure(figsize=(5, 5.2), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     digit, number = np.indices(output.table.shape)
-    truth = table[digit, number, output.table]  # (10, 10)
-    answers = output.answers(table)
-    shown = axes.imshow(truth, cmap="cividis", vmin=0, vmax=1)
-    figure.colorbar(shown, label="probability of the true value", shrink=0.7)
-    right = int((answers == output.truth).sum())
+    shares = table[digit, number, output.table]  # (10, 10)
+    values = output.answers(table)
+    cells = draw_table(axes, values, output, shares)
+    figure.colorbar(cells, label="probability of the true value", shrink=0.7)
+    right = int((values == output.truth).sum())
     axes.set_title(f"{output.name}: {right} of 100 cells right")
-    axes.set_xlabel("number")
-    axes.set_ylabel("digit")
-    axes.set_xticks(range(10))
-    axes.set_yticks(range(10))
-    for row, column in np.ndindex(answers.shape):
-        answer = answers[row, column]
-        axes.text(
-            column,
-            row,
-            str(answer),
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white" if truth[row, column] < 0.5 else "black",
-        )
-        if answer != output.truth[row, column]:
-            corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=WRONG, lw=2))
     return figure
 
 

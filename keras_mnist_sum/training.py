@@ -97,10 +97,11 @@ def train(
         devices.check_batch_size(config.batch_size)
         if not devices.is_chief:
             console = Console(silent=True)
+        config = _as_it_began(config, run_dir)
         mnist = load_mnist(config.data, config.data_dir, say=console.say)
         if mnist.warning:
             console.warn(mnist.warning)
-        config = _settled(config, mnist, devices, run_dir)
+        config = _settled(config, mnist, devices)
         examples = mnist.hold_out(config.validation_fraction)
         pipeline.check_batch_size(config.batch_size, len(examples[0]))
         keras.utils.set_random_seed(config.seed)
@@ -137,19 +138,31 @@ def train(
     return json.loads(runs.read_text(results)) if devices.is_chief else {}
 
 
-def _settled(
-    config: Config, mnist: Mnist, devices: Distribution, run_dir: Path
-) -> Config:
+def _as_it_began(config: Config, run_dir: Path) -> Config:
+    """`config` with what `"auto"` stood for where the run began, if it has:
+    another network or processor would make another run of it now."""
+    path = run_dir / runs.CONFIG
+    if not path.is_file():
+        return config
+    begun = Config.from_json(runs.read_text(path))
+    found = {
+        name: getattr(begun, name)
+        for name in ("data", "precision")
+        if getattr(config, name) == "auto"
+    }
+    if config.data_dir and begun.data != "tfds":
+        found.pop("data", None)  # That is a folder for no other data.
+    return dataclasses.replace(config, **found)
+
+
+def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
     """`config` with what is only known now: where the data was found, and
-    what the precision `"auto"` stands for, here or where the run began."""
-    path, precision = run_dir / runs.CONFIG, config.precision
-    if precision == "auto" and path.is_file():
-        precision = Config.from_json(runs.read_text(path)).precision
+    what the precision `"auto"` stands for."""
     return dataclasses.replace(
         config,
         data=mnist.source,
         data_dir=mnist.data_dir,
-        precision=devices.precision(precision),
+        precision=devices.precision(config.precision),
     )
 
 

@@ -246,6 +246,19 @@ def test_other_names_are_refused_at_a_loopback_address(
     assert status == 403 and content["error"].endswith(f"Received: {name!r}")
 
 
+def test_name_that_the_user_gave_is_welcome(monkeypatch):
+    monkeypatch.setattr(  # as of a machine in its own /etc/hosts
+        socket.socket,
+        "bind",
+        lambda self, address, bind=socket.socket.bind: bind(
+            self, ("127.0.1.1", address[1])
+        ),
+    )
+    with demo.make_server(Predictor(None), "My-Machine", 0) as server:
+        assert server.url.startswith("http://My-Machine:")
+        assert "my-machine" in server.names
+
+
 def test_any_name_is_welcome_where_others_are_let_in():
     with demo.make_server(Predictor(None), "0.0.0.0", 0) as server:
         assert server.names is None

@@ -259,7 +259,7 @@ def test_batch_that_cannot_be_shared_is_refused(config, tmp_path):
         tmp_path,
         **WAYS["two devices"],
     )
-    code.join()
+    code.join(300)
     assert code.exitcode == 2
     error = interrupted.errors(tmp_path)
     assert "a multiple of their number, 2. Received: batch_size=9" in error
@@ -397,12 +397,14 @@ def test_run_begun_in_float16_goes_on_on_one_device_alone(
 ):
     begun = dataclasses.replace(config, precision="float16")
     runs.write_text(tmp_path / runs.CONFIG, begun.to_json())
-    asked = dataclasses.replace(config, precision="auto")
+    asked = training._as_it_began(
+        dataclasses.replace(config, precision="auto"), tmp_path
+    )
     mnist = load_mnist(str(npz))
-    settled = training._settled(asked, mnist, pretend((7, 0)), tmp_path)
+    settled = training._settled(asked, mnist, pretend((7, 0)))
     assert settled.precision == "float16"
     with pytest.raises(InputError, match="one device.*Received: 2 replicas"):
-        training._settled(asked, mnist, pretend((7, 0), (7, 0)), tmp_path)
+        training._settled(asked, mnist, pretend((7, 0), (7, 0)))
 
 
 def test_too_little_memory_is_one_clear_line():

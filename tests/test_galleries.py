@@ -1,3 +1,5 @@
+from io import BytesIO
+
 import numpy as np
 from matplotlib.colors import to_hex
 
@@ -94,3 +96,14 @@ def test_overview_says_every_answer_and_draws_what_was_learned(digits):
     narrow = galleries.overview(answers, {}, "a title")
     assert len(narrow.axes) == 20
     assert narrow.get_figwidth() < figure.get_figwidth()
+
+
+def test_path_with_dollar_signs_is_no_formula(digits):
+    path = r"/data/$a_$b/\frac.npz"
+    images, _ = digits
+    targets = dict.fromkeys(("digit", "sum", "difference"), [0])
+    drawn = galleries.batch(images[:1, ..., np.newaxis], [0], targets, path)
+    overview = galleries.overview(ask(digits), {}, path)
+    for figure in (drawn, overview):
+        figure.savefig(BytesIO())
+        assert path in figure.get_suptitle()

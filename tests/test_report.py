@@ -1,8 +1,10 @@
 import base64
 import html
 import json
+import os
 import re
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,6 +251,26 @@ def test_folder_that_leads_to_itself_is_refused_before_the_work(
     error = capsys.readouterr().err
     assert error.startswith("error: A report needs a folder, not a link")
     assert error.count("\n") == 1 and str(loop) in error
+
+
+def test_folder_that_cannot_be_replaced_is_refused_before_the_work(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(targets, "open_target", pytest.fail)
+    folder = tmp_path.resolve() / "report"
+    folder.mkdir()
+    refusals = {
+        "ismount": lambda path: Path(path) == folder,
+        "access": lambda path, mode: path != folder.parent,
+    }
+    for name, answer in refusals.items():
+        where = os.path if name == "ismount" else os
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, answer)
+            assert evaluate.main(["--report", str(folder)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: A report replaces its folder")
+        assert error.count("\n") == 1 and str(folder) in error
 
 
 def test_name_that_is_no_text_is_on_the_page(answers, tmp_path, one_picture):

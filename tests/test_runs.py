@@ -48,8 +48,14 @@ def test_run_directory_must_be_new_or_empty_or_a_run(tmp_path):
     runs.check_usable(tmp_path)
     # What is there when a run is killed before it has begun.
     (tmp_path / runs.CHECKPOINTS).mkdir()
+    (tmp_path / runs.CHECKPOINTS / "lock").touch()
     (tmp_path / ".partial-1-config.json").touch()
     runs.check_usable(tmp_path)
+    # A run deletes its checkpoints when it ends: they must be its own.
+    (tmp_path / runs.CHECKPOINTS / "best.pt").touch()
+    with pytest.raises(InputError, match="which holds checkpoints/best.pt"):
+        runs.check_usable(tmp_path)
+    (tmp_path / runs.CHECKPOINTS / "best.pt").unlink()
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(InputError, match="`run_dir` must be.*Received"):
@@ -84,6 +90,15 @@ def test_runs_that_begin_in_one_second_have_directories_of_their_own(
     monkeypatch.setattr(runs.time, "strftime", lambda form: "now")
     names = [runs.new_run_dir("fast").name for _ in range(3)]
     assert names == ["fast-now", "fast-now-2", "fast-now-3"]
+
+
+def test_folder_of_runs_that_leads_nowhere_is_one_clear_line(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    runs.ROOT.symlink_to("not/mounted")
+    with pytest.raises(InputError, match="Cannot write. Received: 'runs/fast"):
+        runs.new_run_dir("fast")
 
 
 def test_file_system_without_locks_is_one_line_of_warning(

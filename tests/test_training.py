@@ -37,6 +37,16 @@ def test_run_computes_deterministically_unless_told_not_to(
     assert calls == [True] * deterministic
 
 
+def test_run_has_the_data_that_it_began_with(npz, tmp_path):
+    """Also where `auto` would find others now, or none."""
+    begun = Config(data=str(npz), **TINY)
+    report = training.train(begun, tmp_path, verbose=0)
+    (tmp_path / "results.json").unlink()
+    asked = dataclasses.replace(begun, data="auto")
+    again = training.train(asked, tmp_path, verbose=0)
+    assert again["correct"] == report["correct"]
+
+
 @pytest.mark.parametrize("validation_fraction", [0.0, 0.2])
 def test_run_says_what_it_used_and_can_be_opened_from_anywhere(
     npz, tmp_path, monkeypatch, validation_fraction
