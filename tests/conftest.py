@@ -8,6 +8,10 @@ import pytest
 
 from keras_mnist_sum.quiet import import_tensorflow
 
+# One CPU, no proxy, whatever this machine has; child processes inherit this.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["no_proxy"] = "*"
+
 import_tensorflow()
 
 # What tests decode is not the user's; the processes they start inherit this.

@@ -7,6 +7,7 @@ from keras_mnist_sum import models
 from keras_mnist_sum import pipeline
 from keras_mnist_sum import task
 from keras_mnist_sum.compiling import compile_model
+from keras_mnist_sum.compiling import learning_rate_schedule
 from keras_mnist_sum.config import Config
 
 TINY = dict(width=4, steps=3, batch_size=10)
@@ -169,6 +170,46 @@ def test_sgd_takes_the_steps_of_the_textbook(digits):
         velocity = 0.9 * velocity - 0.01 * gradient
         value = value + velocity
         np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+def test_adadelta_takes_the_steps_of_its_paper(digits):
+    """With PyTorch's epsilon: as written out in NumPy."""
+    config = Config(
+        **TINY,
+        optimizer="adadelta",
+        learning_rate=1.0,
+        beta_2=0.9,
+        warmup_fraction=0.0,
+        final_rate_fraction=1.0,
+        weight_decay=0.0,
+    )
+    model = compile_model(models.build_model(config), config)
+    weight, *others = model.trainable_variables
+    value, square, moved = np.array(weight), 0.0, 0.0
+    for gradient in (1e-3, -2e-3, 5e-4):  # small: epsilon matters
+        model.optimizer.apply(
+            [keras.ops.full(weight.shape, gradient)]
+            + [keras.ops.zeros(w.shape) for w in others],
+            model.trainable_variables,
+        )
+        square = 0.9 * square + 0.1 * gradient**2
+        step = np.sqrt((moved + 1e-6) / (square + 1e-6)) * gradient
+        moved = 0.9 * moved + 0.1 * step**2
+        value = value - step
+        np.testing.assert_allclose(weight, value, rtol=1e-5, atol=1e-7)
+
+
+def test_rate_rises_in_a_line_and_falls_in_a_cosine():
+    config = Config(
+        **{**TINY, "steps": 100},
+        learning_rate=0.2,
+        warmup_fraction=0.1,
+        final_rate_fraction=0.05,
+    )
+    rate = learning_rate_schedule(config)
+    expected = {0: 0.0, 5: 0.1, 10: 0.2, 55: 0.105, 100: 0.01}
+    for step, value in expected.items():
+        np.testing.assert_allclose(float(rate(step)), value, atol=1e-7)
 
 
 def test_float16_trains_with_a_scaled_loss_that_a_checkpoint_holds(

@@ -177,6 +177,27 @@ def test_quantised_export_that_answers_otherwise_leaves_no_file(
     assert not list(tmp_path.rglob("*"))
 
 
+def test_export_is_tried_in_batches_of_any_size_and_both_ranges(
+    tmp_path, monkeypatch
+):
+    tried, load = [], runtimes.load_onnx
+
+    def loaded(path):
+        predict, differences = load(path)
+
+        def noted(arrays):
+            tried.append(arrays["image"])
+            return predict(arrays)
+
+        return noted, differences
+
+    monkeypatch.setattr(runtimes, "load_onnx", loaded)
+    converting.export(build_model(Config(**TINY)), tmp_path, "onnx")
+    assert [len(images) for images in tried] == [1, 2, 7, 990]
+    largest = np.concatenate(tried).max(axis=(1, 2, 3))
+    assert (largest[::2] > 1).all() and (largest[1::2] <= 1).all()
+
+
 def test_answers_that_are_no_numbers_are_no_agreement(tmp_path, monkeypatch):
     monkeypatch.setattr(
         runtimes,
@@ -240,10 +261,19 @@ def test_export_says_what_it_wrote_and_it_can_be_evaluated(npz, tmp_path):
 
 
 def test_export_of_a_run_quantises_with_the_data_of_the_run(
-    npz, tmp_path, monkeypatch, capsys
+    digits, tmp_path, monkeypatch, capsys
 ):
     """And a regression in a run directory knows its difference."""
     monkeypatch.setattr(converting, "SMALLEST_AGREEMENT", 0)
+    npz, (images, labels) = tmp_path / "mnist.npz", digits
+    np.savez(npz, x_train=images, y_train=labels, x_test=~images, y_test=labels)
+    quantised, export = [], converting.export
+
+    def noted(model, folder, format, calibration_images):
+        quantised.append(calibration_images)
+        return export(model, folder, format, calibration_images)
+
+    monkeypatch.setattr(converting, "export", noted)
     config = Config(
         data=str(npz), head="regression", difference="signed", **TINY
     )
@@ -253,6 +283,8 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
     arguments = ["export", run_dir, "--format", "litert", "--out", run_dir]
     assert __main__.main([*arguments, "--quantize"]) == 0
     assert str(npz) in capsys.readouterr().out.splitlines()[0]
+    [chosen] = quantised
+    np.testing.assert_array_equal(chosen, images)
     assert evaluate.main([str(tmp_path / runs.LITERT_INT8)]) == 0
 
 

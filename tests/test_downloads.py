@@ -229,14 +229,13 @@ def test_two_processes_that_prepare_at_once_both_succeed(mirror, tmp_path):
     litter = tmp_path / f"{tfds_mnist._ASIDE}killed" / "mnist"
     litter.mkdir(parents=True)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     results = context.Queue()
     arguments = (mirror.url, mirror.contents, str(tmp_path), results)
     racers = [context.Process(target=prepare, args=arguments) for _ in range(2)]
     for process in racers:
         process.start()
     for process in racers:
-        process.join()
+        process.join(100)
     assert [results.get(timeout=1) for _ in racers] == [("tfds", TRAIN)] * 2
     assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
     [version] = (tmp_path / "mnist").iterdir()
@@ -301,6 +300,42 @@ def test_no_network_is_noticed_within_5_seconds(silent_server, tmp_path):
         load_mnist("tfds", str(tmp_path))
     assert time.monotonic() - start < 5
     assert not list(tmp_path.iterdir())
+
+
+def test_name_that_nobody_looks_up_is_no_network(monkeypatch, tmp_path):
+    """Such a look-up has no limit of time of its own."""
+    over = threading.Event()
+
+    def look_up(*arguments, **named):
+        over.wait(10)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    start = time.monotonic()
+    with pytest.raises(InputError, match="no network"):
+        load_mnist("tfds", str(tmp_path))
+    assert time.monotonic() - start < 5
+    over.set()
+
+
+def test_mirror_and_checksums_are_those_of_tensorflow_datasets():
+    from tensorflow_datasets.image_classification import mnist
+
+    known = mnist.MNIST(data_dir="/nowhere").url_infos
+    for name, (size, sha256) in tfds_mnist.FILES.items():
+        info = known[tfds_mnist.MIRROR + name]
+        assert (info.size, info.checksum) == (size, sha256)
+
+
+def test_data_dir_is_that_of_tensorflow_datasets_if_none_is_named(
+    silent_server, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(InputError, match=f"{tmp_path}/tensorflow_datasets'"):
+        load_mnist("tfds")
 
 
 def test_auto_without_network_takes_the_sample_and_says_so(

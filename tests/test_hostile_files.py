@@ -29,6 +29,7 @@ from keras_mnist_sum import arrayfiles
 from keras_mnist_sum import checkpoints
 from keras_mnist_sum import environment
 from keras_mnist_sum import loading
+from keras_mnist_sum import runtimes
 from keras_mnist_sum import sources
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
@@ -114,12 +115,34 @@ def changed(draw, tree):
 @pytest.fixture(autouse=True)
 def memory_stays():
     """No test of this file makes the process larger by 400 MB."""
-    if not CLEAR_REFS.exists():
-        pytest.skip("this system does not tell a process's peak of memory")
+    if not CLEAR_REFS.exists():  # This system does not tell the peak.
+        yield
+        return
     CLEAR_REFS.write_text("5")  # The peak starts again from what is used now.
     before = peak_memory()
     yield
     assert peak_memory() - before < 400e6
+
+
+@pytest.mark.parametrize(
+    "limit, read",
+    [
+        ("loading._LARGEST_FILE", loading.load_model),
+        ("checkpoints._LARGEST", checkpoints.read),
+        ("pictures._LARGEST_FILE", to_mnist),
+        ("runtimes._LARGEST_FILE", runtimes.load_onnx),
+        ("runtimes._LARGEST_FILE", runtimes.load_litert),
+    ],
+)
+def test_file_beyond_the_limit_is_refused_unread(
+    limit, read, tmp_path, monkeypatch
+):
+    path = tmp_path / "file.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("anything", "x")
+    monkeypatch.setattr(f"keras_mnist_sum.{limit}", 10)
+    with pytest.raises(InputError, match="it is too large"):
+        read(path)
 
 
 def peak_memory():

@@ -31,6 +31,10 @@ while len(list(folder.glob("?-0"))) < count:
     time.sleep(0.02)
 def beat():
     os.utime(os.environ["KERAS_MNIST_SUM_HEARTBEAT"])
+def meet():
+    (folder / f"ready-{index}").touch()
+    while len(list(folder.glob("ready-*"))) < count:
+        time.sleep(0.02)
 def wait(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -148,9 +152,17 @@ def start(tmp_path, code):
         text=True,
         cwd=ROOT,
     )
-    while len([x for x in tmp_path.glob("?-0") if x.read_text()]) < 2:
-        time.sleep(0.05)
+    await_both(
+        process, lambda: [x for x in tmp_path.glob("?-0") if x.read_text()]
+    )
     return process
+
+
+def await_both(process, found):
+    """Waits until two are found, while the launcher lives."""
+    while len(found()) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -163,8 +175,7 @@ def test_signal_is_passed_on_and_ends_all(tmp_path, signum):
         "(folder / f'ready-{index}').touch()\n"
         "wait(60)",
     )
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        time.sleep(0.05)
+    await_both(process, lambda: list(tmp_path.glob("ready-*")))
     process.send_signal(signum)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 128 + signum
@@ -179,6 +190,7 @@ def test_sigterm_that_got_lost_is_sent_again(launch):
     code, out, _ = launch(
         "def stop(*_): print('saved'), os._exit(143)\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "meet()\n"
         "if index == 0: os.kill(os.getppid(), signal.SIGTERM)\n"
         "wait(0.5)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
@@ -210,6 +222,7 @@ def test_worker_that_does_not_stop_with_the_others_is_killed(
 def test_signal_that_comes_after_the_last_step_spoils_nothing(launch):
     code, out, _ = launch(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "meet()\n"
         "if index: os.kill(os.getppid(), signal.SIGTERM)\n"
         "wait(0.5)"
     )
@@ -225,8 +238,7 @@ def test_workers_stop_when_their_launcher_is_no_more(tmp_path):
         "(folder / f'ready-{index}').touch()\n"
         "wait(60)",
     )
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        time.sleep(0.05)
+    await_both(process, lambda: list(tmp_path.glob("ready-*")))
     process.kill()
     process.communicate(timeout=20)
     end = time.monotonic() + 20
@@ -245,8 +257,7 @@ def test_second_ctrl_c_kills_all(tmp_path):
         "(folder / f'ready-{index}').touch()\n"
         "wait(60)",
     )
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        time.sleep(0.05)
+    await_both(process, lambda: list(tmp_path.glob("ready-*")))
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None

@@ -54,7 +54,7 @@ def outcome(run_dir):
 
 @pytest.mark.slow
 def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
-    """22 times by SIGKILL: after some step, inside a write, at any time."""
+    """25 times by SIGKILL: after some step, inside a write, at any time."""
     assert interrupted.run(config, tmp_path / "whole") == 0
     expected = outcome(tmp_path / "whole")
     assert [int(row["epoch"]) for row in expected[1]] == list(range(1, 17))
@@ -66,6 +66,7 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
     kills += [draw.randint(1, 8) for _ in range(6)]
     draw.shuffle(kills)
     kills[:0] = [("config.json", "begun"), ("environment.json", "written")]
+    kills += [draw.uniform(0, 0.1) for _ in range(3)]  # seconds of training
     kills += [(name, "written") for name in ("model.keras", "1")]
     kills += [("overview.png", "begun"), ("curves.png", "written")]
     kills += [("results.json", "written")]
@@ -74,13 +75,15 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
         trouble = (interrupted.signal_at_step, kill, signal.SIGKILL)
         if isinstance(kill, tuple):
             trouble = (interrupted.kill_while_writing, *kill)
+        if isinstance(kill, float):
+            trouble = (interrupted.kill_in_training, kill)
         code = interrupted.run(config, run_dir, *trouble)
         assert code == -signal.SIGKILL, kill
-    for _ in range(3):
+    for _ in range(3):  # Before the first step, or after the last one.
         process = interrupted.start(config, run_dir)
         time.sleep(draw.uniform(0, 2))
         process.kill()
-        process.join()
+        process.join(300)
     assert interrupted.run(config, run_dir) == 0
     assert outcome(run_dir) == expected
 
@@ -93,7 +96,7 @@ def test_same_seed_gives_the_same_bytes_in_two_processes(config, tmp_path):
         seeded = dataclasses.replace(config, seed=seed)
         runs_of[name] = interrupted.start(seeded, tmp_path / name)
     for process in runs_of.values():
-        process.join()
+        process.join(300)
     first, second, other = (outcome(tmp_path / name) for name in runs_of)
     assert first == second
     assert first[0] != other[0]
@@ -402,6 +405,21 @@ def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
     with pytest.raises(DivergedError, match="a weight that is not finite"):
         recorder.on_train_batch_end(0, {"loss": 1.0})
     assert not list(tmp_path.iterdir())
+
+
+def test_checkpoint_is_due_after_seconds_if_no_steps_are_named(
+    model, tmp_path, monkeypatch
+):
+    recorder = Recorder(tmp_path, 9, 9, StopRequests(), find_devices("single"))
+    recorder.set_model(model)
+    recorder.on_train_batch_end(0, {"loss": 1.0})
+    assert not list(tmp_path.iterdir())
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    recorder.on_train_batch_end(1, {"loss": 1.0})
+    recorder.on_train_batch_end(2, {"loss": 1.0})
+    [path] = (tmp_path / runs.CHECKPOINTS).iterdir()
+    assert path.name == "step-000000002.ckpt"
 
 
 @pytest.mark.slow
