@@ -1,4 +1,4 @@
-"""Tables of `docs/cost.md`, for `benchmarks/tables.py`.
+"""Tables of `docs/cost.md` and `docs/reliability.md`, for `tables.py`.
 
 Each takes what a benchmark wrote to `benchmarks/results/`, and returns the
 header and the rows of a table.
@@ -120,6 +120,25 @@ def memory(report: dict) -> _Table:
     return ["after", "most memory so far"], rows
 
 
+def overheads(report: dict) -> _Table:
+    """What a step takes with deterministic operations, and checkpoints."""
+    rows = []
+    for name, found in report["kinds"].items():
+        if name == "checkpoints":
+            size = report["megabytes_of_a_checkpoint"]
+            name = f"a checkpoint ({size} MB) in {report['steps']} steps"
+        ratios = found["ratio_of_rounds"]
+        rows.append(
+            [
+                name,
+                f"{found['milliseconds_of_a_step']:.1f} ms",
+                f"{found['ratio']:.3f} "
+                f"({min(ratios):.3f} to {max(ratios):.3f})",
+            ]
+        )
+    return ["", "a step", "ratio"], rows
+
+
 def circumstances(report: dict) -> str:
     """On what the figures were measured, in a sentence."""
     facts = report["environment"]
@@ -138,6 +157,7 @@ TABLES: dict[str, tuple[str, Callable[[dict], _Table]]] = {
     "profile": ("throughput", profile),
     "waiting": ("pipeline", waiting),
     "starting": ("startup", starting),
+    "overheads": ("overheads", overheads),
     "width": ("growth", functools.partial(growing, "width", "width")),
     "batch_size": (
         "growth",

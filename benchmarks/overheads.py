@@ -3,14 +3,15 @@
     python -m benchmarks.overheads
 
 Trains the default preset in short pieces, in turns in one process: as it is,
-with TensorFlow's deterministic operations, and with a checkpoint in each piece;
-prints the median time of a step and the median ratio to the first.
+with TensorFlow's deterministic operations, and with a checkpoint at the end of
+each piece. Prints medians, and writes them to
+`benchmarks/results/overheads.json`.
 """
 
 import dataclasses
+import json
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 from keras_mnist_sum.quiet import import_tensorflow
@@ -20,17 +21,23 @@ import_tensorflow()
 # TensorFlow documents only how to turn determinism on.
 from tensorflow.python.framework import config as tf_config  # noqa: E402
 
+from benchmarks.timing import WARM  # noqa: E402
+from benchmarks.timing import seconds_of_a_step  # noqa: E402
+from keras_mnist_sum import environment  # noqa: E402
 from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.compiling import compile_model  # noqa: E402
 from keras_mnist_sum.distribution import find_devices  # noqa: E402
 from keras_mnist_sum.models import build_model  # noqa: E402
 from keras_mnist_sum.recording import Recorder  # noqa: E402
+from keras_mnist_sum.runs import CHECKPOINTS  # noqa: E402
 from keras_mnist_sum.sources import load_mnist  # noqa: E402
 from keras_mnist_sum.stopping import StopRequests  # noqa: E402
 
 ROUNDS = 15
-STEPS = 30  # in a piece
+STEPS = 30  # of a piece, timed
+KINDS = ("plain", "deterministic", "checkpoints")
+RESULTS = Path(__file__).parent / "results" / "overheads.json"
 
 
 def main() -> None:
@@ -38,50 +45,71 @@ def main() -> None:
     devices = find_devices("single")
     precision = devices.precision(config.precision)
     config = dataclasses.replace(config, precision=precision)
-    images, labels, *_ = load_mnist("sample").hold_out(0.0)
-    kinds = ("plain", "deterministic", "checkpoints")
-    models = {}
-    for kind in kinds:
-        # Each traces its steps under its own setting.
-        models[kind] = compile_model(build_model(config), config)
+    mnist = load_mnist("sample")
+    images, labels, *_ = mnist.hold_out(0.0)
+    # Each traces its steps under its own setting.
+    models = {
+        kind: compile_model(build_model(config), config) for kind in KINDS
+    }
 
     def seconds(kind: str, folder: Path) -> float:
         callbacks = []
         if kind == "checkpoints":
-            recorder = Recorder(
-                folder,
-                config.steps,
-                10 * STEPS,
-                StopRequests(),
-                devices,
-                every=STEPS,
+            # Its epoch is longer than the piece, so the checkpoint comes in the
+            # last step, on the clock, and the row of history after it.
+            callbacks.append(
+                Recorder(
+                    folder,
+                    steps=config.steps,
+                    steps_per_epoch=config.steps,
+                    requests=StopRequests(),
+                    devices=devices,
+                    every=STEPS + WARM,
+                )
             )
-            callbacks.append(recorder)
         if kind == "deterministic":
             tf_config.enable_op_determinism()
         data = pipeline.training_dataset(images, labels, config)
-        start = time.perf_counter()
-        models[kind].fit(
-            data,
-            steps_per_epoch=STEPS,
-            shuffle=False,
-            callbacks=callbacks,
-            verbose=0,
-        )
-        elapsed = time.perf_counter() - start
-        tf_config.disable_op_determinism()
-        return elapsed / STEPS
+        try:
+            return seconds_of_a_step(
+                models[kind], data, STEPS + WARM, callbacks=callbacks
+            )
+        finally:
+            tf_config.disable_op_determinism()
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         rounds = [
-            {kind: seconds(kind, Path(folder)) for kind in kinds}
+            {kind: seconds(kind, folder) for kind in KINDS}
             for _ in range(ROUNDS + 1)
         ][1:]  # The first one traces.
-    for kind in kinds:
-        step = statistics.median(each[kind] for each in rounds)
-        ratio = statistics.median(each[kind] / each["plain"] for each in rounds)
-        print(f"{kind:<14}{1000 * step:6.0f} ms a step, ratio {ratio:.3f}")
+        [*_, newest] = (folder / CHECKPOINTS).iterdir()
+        size = newest.stat().st_size
+    report = {
+        "command": "python -m benchmarks.overheads",
+        "n": ROUNDS,
+        "data": mnist.description,
+        "precision": precision,
+        "steps": STEPS,
+        "megabytes_of_a_checkpoint": round(size / 1e6, 1),
+        "kinds": {},
+        "environment": environment.facts(),
+    }
+    for kind in KINDS:
+        steps = [each[kind] for each in rounds]
+        ratios = [each[kind] / each["plain"] for each in rounds]
+        report["kinds"][kind] = {
+            "milliseconds_of_a_step": round(1e3 * statistics.median(steps), 2),
+            "ratio": round(statistics.median(ratios), 3),
+            "ratio_of_rounds": [round(ratio, 3) for ratio in ratios],
+        }
+        print(
+            f"{kind:<14}{1e3 * statistics.median(steps):6.1f} ms a step, ratio "
+            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to "
+            f"{max(ratios):.3f})"
+        )
     print(f"medians of {ROUNDS} pieces of {STEPS} steps in {precision}")
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

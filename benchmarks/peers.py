@@ -7,7 +7,8 @@ Each competitor trains in a process of its own, with all cores, and in turns:
 one slice of its training, then the next competitor's. Between two slices all
 test pairs are scored. The clock runs while a competitor trains, from its first
 step on, with the tracing of that step; not while data is loaded or scored. A
-run that goes on for longer than the budget is ended.
+run that goes on for longer than the budget is ended, and one that diverges is
+tried again with another seed, twice at most.
 `benchmarks/results/peers.json` is written whole after each round; `--only`
 leaves the results of the others in it. `--plot` trains nothing: it draws
 `docs/peers.png` from that file and prints how often ours is faster.
@@ -84,7 +85,7 @@ class Lane:
         run["points"].append(point | (scores or {}))
         if scores is None:
             run["state"] = "diverged"
-            if len(self.report["runs"]) < _ATTEMPTS * self.count:
+            if run["seed"] + self.count < _ATTEMPTS * self.count:
                 self.seeds.append(run["seed"] + self.count)
         elif last:
             run["state"] = "finished"

@@ -183,7 +183,12 @@ def aims(report: dict) -> list[str]:
     lines of Markdown."""
     entries = dict(competitors(report))
     ours = [name for name in entries if entries[name]["ours"]]
-    lines = []
+    lines = [
+        f"- `{name}` diverged in all of its {len(entry['runs'])} runs."
+        for name, entry in report["competitors"].items()
+        if entry["runs"]
+        and all(run["state"] == "diverged" for run in entry["runs"])
+    ]
     for name, entry in entries.items():
         if name not in ours and "sum" in entry["outputs"] and ours:
             lines.append(_sum_aim(name, entries, ours))

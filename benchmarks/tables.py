@@ -7,6 +7,7 @@ wrote; a table stands between two comments in the text, `<!-- KIND: NAMES -->`
 and `<!-- end -->`, and is replaced there.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -24,6 +25,7 @@ PAGES = (
     ROOT / "docs" / "cost.md",
     ROOT / "docs" / "heads.md",
     ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "reliability.md",
     ROOT / "docs" / "results.md",
     ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
 )
@@ -47,7 +49,8 @@ def fill(text: str) -> str:
         "table": _table,
         "commands": _commands,
         "additive": _additive,
-        "peers": _peers,
+        "peers": functools.partial(_peers, "peers"),
+        "peers_xeon": functools.partial(_peers, "peers_xeon"),
         "cost": _cost,
         "measured": _measured,
     }
@@ -111,9 +114,9 @@ def _additive(names: list[str]) -> str:
     )
 
 
-def _peers(parts: list[str]) -> str:
+def _peers(results: str, parts: list[str]) -> str:
     """Parts of what `benchmarks.peers` found, by the report's functions."""
-    if not (RESULTS / "peers.json").is_file():
+    if not (RESULTS / f"{results}.json").is_file():
         return "Not measured yet."
     makers = {
         "aims": lambda report: "\n".join(peers_report.aims(report)),
@@ -122,7 +125,7 @@ def _peers(parts: list[str]) -> str:
         "costs": peers_report.costs,
         "conditions": peers_report.conditions,
     }
-    report = _load("peers")
+    report = _load(results)
     return "\n\n".join(makers[part](report) for part in parts)
 
 

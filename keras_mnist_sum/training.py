@@ -139,8 +139,8 @@ def train(
 
 
 def _as_it_began(config: Config, run_dir: Path) -> Config:
-    """`config` with what `"auto"` stood for where the run began, if it has:
-    another network or processor would make another run of it now."""
+    """`config` with the data and precision of the run, if it has begun, where
+    it says `"auto"`: with another network or processor that would be others."""
     path = run_dir / runs.CONFIG
     if not path.is_file():
         return config

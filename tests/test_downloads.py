@@ -304,6 +304,8 @@ def test_no_network_is_noticed_within_5_seconds(silent_server, tmp_path):
 
 def test_name_that_nobody_looks_up_is_no_network(monkeypatch, tmp_path):
     """Such a look-up has no limit of time of its own."""
+    import tensorflow_datasets  # noqa: F401  (its import takes seconds)
+
     over = threading.Event()
 
     def look_up(*arguments, **named):

@@ -164,6 +164,15 @@ def test_failed_run_is_left_out(report):
     assert len(peers_report.aims(report)) == 1
 
 
+def test_peer_that_always_diverged_is_named(report):
+    point = {"step": 1, "images": 50, "seconds": 4.0}
+    run = {"seed": 0, "state": "diverged", "points": [point]}
+    report["competitors"]["hard_argmax"]["runs"] = [run, {**run, "seed": 1}]
+    line, _ = peers_report.aims(report)
+    assert line == "- `hard_argmax` diverged in all of its 2 runs."
+    assert "hard_argmax" not in peers_report.summary(report)
+
+
 def test_diverged_run_is_counted_apart(report):
     runs = report["competitors"]["mnist_convnet"]["runs"]
     point = {"step": 1, "images": 50, "seconds": 4.0}
@@ -229,10 +238,10 @@ def test_diverged_run_is_tried_with_another_seed(monkeypatch):
 
 
 def test_what_always_diverges_is_given_up(monkeypatch):
-    bad = [Training((1, None, False)) for _ in range(3)]
-    runs = trained(monkeypatch, 1, *bad)
-    assert [run["state"] for run in runs] == 3 * ["diverged"]
-    assert [run["seed"] for run in runs] == [0, 1, 2]
+    bad = [Training((1, None, False)) for _ in range(6)]
+    runs = trained(monkeypatch, 2, *bad)
+    assert [run["state"] for run in runs] == 6 * ["diverged"]
+    assert [run["seed"] for run in runs] == [0, 1, 2, 3, 4, 5]
 
 
 def test_run_is_ended_by_the_budget_at_the_end_of_its_slice(monkeypatch):
