@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keras_mnist_sum.loading import load_model as load_model
     from keras_mnist_sum.models import build_model as build_model
     from keras_mnist_sum.pretrained import load_pretrained as load_pretrained
+    from keras_mnist_sum.training import train as train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "build_model",
     "load_model",
     "load_pretrained",
+    "train",
 ]
 
 _HOMES = {
@@ -30,6 +32,7 @@ _HOMES = {
     "build_model": "models",
     "load_model": "loading",
     "load_pretrained": "pretrained",
+    "train": "training",
 }
 
 
@@ -38,7 +41,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
-    if home in ("loading", "models", "pretrained"):
+    if home in ("loading", "models", "pretrained", "training"):
         from keras_mnist_sum.quiet import import_tensorflow
 
         import_tensorflow()
