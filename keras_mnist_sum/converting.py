@@ -137,8 +137,8 @@ def export(
                 write(model, aside)
         except ImportError as error:
             raise InputError(
-                "To export this takes a package that is not installed: "
-                "requirements.txt and the extra `export` have it. "
+                "A package is missing to export this: pip install it, as "
+                "requirements.txt does. "
                 f"Received: format={format!r} ({error})"
             ) from error
         exported = _compare(model, load(aside)[0], path)

@@ -126,8 +126,8 @@ def _reading(path: str | Path, kind: str) -> Iterator[bytes]:
         raise
     except ImportError as error:
         raise InputError(
-            f"To run {kind} models takes a package that is not installed: "
-            "requirements.txt and the extra `export` have it. "
+            f"A package is missing to run {kind} models: pip install it, as "
+            "requirements.txt does. "
             f"Received: {str(path)!r} ({error})"
         ) from error
     except Exception as error:
