@@ -177,6 +177,7 @@ def test_quantised_export_that_answers_otherwise_leaves_no_file(
     assert not list(tmp_path.rglob("*"))
 
 
+@pytest.mark.slow
 def test_export_is_tried_in_batches_of_any_size_and_both_ranges(
     tmp_path, monkeypatch
 ):

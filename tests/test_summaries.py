@@ -97,13 +97,15 @@ def test_tensorboard_reads_what_the_history_has(config, whole):
         assert rates[row["step"]] == pytest.approx(row["learning_rate"])
 
 
-def test_points_of_a_long_run_are_means_since_the_one_before(
-    config, tmp_path, monkeypatch
-):
+@pytest.mark.slow
+def test_long_run_has_a_point_for_some_steps(config, tmp_path, monkeypatch):
     monkeypatch.setattr(summaries, "_POINTS", 4)
     training.train(config, tmp_path, 3, verbose=0, tensorboard=True)
     train = read_all(tmp_path)[summaries.TRAIN]
     assert [step for step, _ in train["loss/total"]] == [3, 5, 6, 9, 10, 12]
+
+
+def test_points_are_means_since_the_one_before():
     points = [
         {"step": 3, "done": 3, "learning_rate": 0.1, "loss": 2.0},
         {"step": 5, "done": 5, "learning_rate": 0.2, "loss": 3.0},
