@@ -192,11 +192,10 @@ def unfinished(config: Config) -> Path | None:
         with contextlib.suppress(InputError):
             begun = Config.from_json(runs.read_text(path))
             # A run's own config says where its data was found in the end.
-            asked = dataclasses.replace(config, data_dir=begun.data_dir)
-            if config.data == "auto" or _same_data(config.data, begun.data):
+            asked = config.as_begun(begun)
+            asked = dataclasses.replace(asked, data_dir=begun.data_dir)
+            if _same_data(config.data, begun.data):
                 asked = dataclasses.replace(asked, data=begun.data)
-            if config.precision == "auto":
-                asked = dataclasses.replace(asked, precision=begun.precision)
             if begun == asked:
                 found.append(path)
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)

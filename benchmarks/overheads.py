@@ -83,8 +83,7 @@ def main() -> None:
             {kind: seconds(kind, folder) for kind in KINDS}
             for _ in range(ROUNDS + 1)
         ][1:]  # The first one traces.
-        [*_, newest] = (folder / CHECKPOINTS).iterdir()
-        size = newest.stat().st_size
+        size = max((folder / CHECKPOINTS).iterdir()).stat().st_size
     report = {
         "command": "python -m benchmarks.overheads",
         "n": ROUNDS,
@@ -98,15 +97,15 @@ def main() -> None:
     for kind in KINDS:
         steps = [each[kind] for each in rounds]
         ratios = [each[kind] / each["plain"] for each in rounds]
-        report["kinds"][kind] = {
+        found = report["kinds"][kind] = {
             "milliseconds_of_a_step": round(1e3 * statistics.median(steps), 2),
             "ratio": round(statistics.median(ratios), 3),
             "ratio_of_rounds": [round(ratio, 3) for ratio in ratios],
         }
         print(
-            f"{kind:<14}{1e3 * statistics.median(steps):6.1f} ms a step, ratio "
-            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to "
-            f"{max(ratios):.3f})"
+            f"{kind:<14}{found['milliseconds_of_a_step']:6.1f} ms a step, "
+            f"ratio {found['ratio']:.3f} "
+            f"({min(ratios):.3f} to {max(ratios):.3f})"
         )
     print(f"medians of {ROUNDS} pieces of {STEPS} steps in {precision}")
     RESULTS.write_text(json.dumps(report, indent=2) + "\n")

@@ -144,6 +144,19 @@ class Config:
                 f"digit_loss={self.digit_loss!r}"
             )
 
+    def as_begun(self, begun: "Config") -> "Config":
+        """This config with the data and precision of a run that has begun,
+        where it says `"auto"`: with another network or processor that would
+        be others now."""
+        found = {
+            name: getattr(begun, name)
+            for name in ("data", "precision")
+            if getattr(self, name) == "auto"
+        }
+        if self.data_dir and begun.data != "tfds":
+            found.pop("data", None)  # That is a folder for no other data.
+        return dataclasses.replace(self, **found)
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 

@@ -61,7 +61,8 @@ def check_folder(folder: Path) -> None:
         InputError: If it holds anything but an earlier report, or is not
             writable.
     """
-    if os.path.islink(os.path.realpath(folder)):
+    place = Path(os.path.realpath(folder))
+    if place.is_symlink():
         raise InputError(
             "A report needs a folder, not a link that leads to itself. "
             f"Received: {str(folder)!r}"
@@ -70,7 +71,6 @@ def check_folder(folder: Path) -> None:
     runs.check_file(page)
     if not folder.is_dir():
         return
-    place = Path(os.path.realpath(folder))
     if os.path.ismount(place) or not runs.may_be_created(place.parent):
         raise InputError(
             "A report replaces its folder, so it must be able to write beside "

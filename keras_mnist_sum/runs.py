@@ -67,13 +67,12 @@ def check_usable(run_dir: Path) -> None:
     if run_dir.is_dir() and not (run_dir / CONFIG).is_file():
         # What a run leaves that was killed before its config was written.
         ours = {CHECKPOINTS, str(Path(CHECKPOINTS, "lock"))}
-        others = [
+        others = {
             str(path.relative_to(run_dir))
-            for folder in (run_dir, run_dir / CHECKPOINTS)
-            for path in (folder.iterdir() if folder.is_dir() else ())
+            for pattern in ("*", f"{CHECKPOINTS}/*")
+            for path in run_dir.glob(pattern)
             if not path.name.startswith(_ASIDE)
-        ]
-        others = [name for name in others if name not in ours]
+        } - ours
         if others:
             raise InputError(
                 "`run_dir` must be new, empty, or a run to go on with, so that "

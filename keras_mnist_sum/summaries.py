@@ -59,8 +59,8 @@ class Summaries:
 
     Training is a curve of some 200 points and one at the end of each epoch,
     each the mean over the steps since the one before; held-out images are
-    scored once an epoch. After each epoch
-    come answers to ten images, and the learned tables.
+    scored once an epoch. After each epoch come answers to ten images, and the
+    learned tables.
 
     Args:
         folder: Where to write.

@@ -97,7 +97,8 @@ def train(
         devices.check_batch_size(config.batch_size)
         if not devices.is_chief:
             console = Console(silent=True)
-        config = _as_it_began(config, run_dir)
+        if (run_dir / runs.CONFIG).is_file():
+            config = config.as_begun(_begun(run_dir))
         mnist = load_mnist(config.data, config.data_dir, say=console.say)
         if mnist.warning:
             console.warn(mnist.warning)
@@ -138,21 +139,8 @@ def train(
     return json.loads(runs.read_text(results)) if devices.is_chief else {}
 
 
-def _as_it_began(config: Config, run_dir: Path) -> Config:
-    """`config` with the data and precision of the run, if it has begun, where
-    it says `"auto"`: with another network or processor that would be others."""
-    path = run_dir / runs.CONFIG
-    if not path.is_file():
-        return config
-    begun = Config.from_json(runs.read_text(path))
-    found = {
-        name: getattr(begun, name)
-        for name in ("data", "precision")
-        if getattr(config, name) == "auto"
-    }
-    if config.data_dir and begun.data != "tfds":
-        found.pop("data", None)  # That is a folder for no other data.
-    return dataclasses.replace(config, **found)
+def _begun(run_dir: Path) -> Config:
+    return Config.from_json(runs.read_text(run_dir / runs.CONFIG))
 
 
 def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
@@ -219,7 +207,7 @@ def _end_together(devices: Distribution, results: Path) -> None:
 def _check_config(run_dir: Path, config: Config) -> None:
     """Refuses a run that began with another config. The folder of
     tensorflow-datasets may be another: checkpoints know what was in it."""
-    before = Config.from_json(runs.read_text(run_dir / runs.CONFIG))
+    before = _begun(run_dir)
     differences = [
         f"{name}={old!r}, not {getattr(config, name)!r}"
         for name, old in dataclasses.asdict(before).items()

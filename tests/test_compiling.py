@@ -11,6 +11,9 @@ from keras_mnist_sum.compiling import learning_rate_schedule
 from keras_mnist_sum.config import Config
 
 TINY = dict(width=4, steps=3, batch_size=10)
+CONSTANT_RATE = dict(
+    warmup_fraction=0.0, final_rate_fraction=1.0, weight_decay=0.0
+)
 
 
 def trained_model(digits, **changes):
@@ -144,29 +147,30 @@ def test_digit_loss_without_logarithm_is_minus_the_probability(digits):
     np.testing.assert_allclose(report["digit_loss"], expected, rtol=1e-5)
 
 
+def step_of_first_weight(model, gradient):
+    """A step of the optimizer in which no other weight has a gradient."""
+    first, *others = model.trainable_variables
+    model.optimizer.apply(
+        [keras.ops.full(first.shape, gradient)]
+        + [keras.ops.zeros(weight.shape) for weight in others],
+        model.trainable_variables,
+    )
+
+
 def test_sgd_takes_the_steps_of_the_textbook(digits):
     """Constant rate, momentum, no decay: as written out in NumPy."""
     config = Config(
-        width=4,
-        batch_size=10,
-        steps=3,
+        **TINY,
+        **CONSTANT_RATE,
         optimizer="sgd",
         learning_rate=0.01,
         beta_1=0.9,
-        warmup_fraction=0.0,
-        final_rate_fraction=1.0,
-        weight_decay=0.0,
     )
     model = compile_model(models.build_model(config), config)
     weight = model.trainable_variables[0]
     value, velocity = np.array(weight), 0.0
     for gradient in (1.0, -2.0, 0.5):
-        gradients = [np.full(w.shape, gradient) for w in [weight]]
-        others = [np.zeros(w.shape) for w in model.trainable_variables[1:]]
-        model.optimizer.apply(
-            [keras.ops.cast(g, "float32") for g in gradients + others],
-            model.trainable_variables,
-        )
+        step_of_first_weight(model, gradient)
         velocity = 0.9 * velocity - 0.01 * gradient
         value = value + velocity
         np.testing.assert_allclose(weight, value, atol=1e-6)
@@ -176,22 +180,16 @@ def test_adadelta_takes_the_steps_of_its_paper(digits):
     """With PyTorch's epsilon: as written out in NumPy."""
     config = Config(
         **TINY,
+        **CONSTANT_RATE,
         optimizer="adadelta",
         learning_rate=1.0,
         beta_2=0.9,
-        warmup_fraction=0.0,
-        final_rate_fraction=1.0,
-        weight_decay=0.0,
     )
     model = compile_model(models.build_model(config), config)
-    weight, *others = model.trainable_variables
+    weight = model.trainable_variables[0]
     value, square, moved = np.array(weight), 0.0, 0.0
     for gradient in (1e-3, -2e-3, 5e-4):  # small: epsilon matters
-        model.optimizer.apply(
-            [keras.ops.full(weight.shape, gradient)]
-            + [keras.ops.zeros(w.shape) for w in others],
-            model.trainable_variables,
-        )
+        step_of_first_weight(model, gradient)
         square = 0.9 * square + 0.1 * gradient**2
         step = np.sqrt((moved + 1e-6) / (square + 1e-6)) * gradient
         moved = 0.9 * moved + 0.1 * step**2

@@ -397,8 +397,8 @@ def test_run_begun_in_float16_goes_on_on_one_device_alone(
 ):
     begun = dataclasses.replace(config, precision="float16")
     runs.write_text(tmp_path / runs.CONFIG, begun.to_json())
-    asked = training._as_it_began(
-        dataclasses.replace(config, precision="auto"), tmp_path
+    asked = dataclasses.replace(config, precision="auto").as_begun(
+        Config.from_json(runs.read_text(tmp_path / runs.CONFIG))
     )
     mnist = load_mnist(str(npz))
     settled = training._settled(asked, mnist, pretend((7, 0)))
