@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from keras_mnist_sum import cli
+from keras_mnist_sum.commands import cli
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,20 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
     values = vars(parser.parse_args(arguments))
 
     def command() -> None:
-        from keras_mnist_sum.quiet import import_tensorflow
+        from keras_mnist_sum.utils.quiet import import_tensorflow
 
         import_tensorflow()
-        from keras_mnist_sum import evaluation
-        from keras_mnist_sum import runs
-        from keras_mnist_sum import targets
         from keras_mnist_sum.errors import InputError
+        from keras_mnist_sum.evaluation import evaluate
+        from keras_mnist_sum.formats import open
+        from keras_mnist_sum.utils import atomic_files
 
         if values["json"]:
-            runs.check_file(values["json"])
+            atomic_files.check_file(values["json"])
         folder = None
         if values["report"] is not None:
             # Imports matplotlib.
-            from keras_mnist_sum import report
+            from keras_mnist_sum.reporting import report
 
             folder = Path(
                 values["report"] or report.folder_in(values["target"])
@@ -77,8 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
                     f"Received: --json {str(values['json'])!r} within --report "
                     f"{str(folder)!r}"
                 )
-        target = targets.open_target(values["target"])
-        mnist = targets.load_data(
+        target = open.open_target(values["target"])
+        mnist = open.load_data(
             target.config, values["data"], values["data_dir"], test_only=True
         )
         warnings = [mnist.warning] if mnist.warning else []
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "this model may have been trained on"
             )
             print(f"WARNING: {warnings[-1]}")
-        answers = evaluation.ask(
+        answers = evaluate.ask(
             target.answerer,
             mnist.test_images,
             mnist.test_labels,
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "data": mnist.description,
                 **scored.to_dict(),
             }
-            runs.write_text(values["json"], evaluation.to_json(results))
+            atomic_files.write_text(values["json"], evaluate.to_json(results))
         if folder:
             facts = {"model": target.describe(), "data": mnist.description}
             report.save_report(folder, answers, target.tables, facts, warnings)

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_mnist_sum import cli
 from keras_mnist_sum import presets
-from keras_mnist_sum import runs
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import PRECISIONS
@@ -19,6 +18,8 @@ from keras_mnist_sum.config import STRATEGIES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
+from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.utils import atomic_files
 
 
 def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
@@ -186,11 +187,11 @@ def parse(arguments: list[str] | None) -> tuple[Config, dict[str, Any]]:
 def unfinished(config: Config) -> Path | None:
     """The newest run in `runs/` that began with `config` and did not end."""
     found = []
-    for path in runs.ROOT.glob(f"*/{runs.CONFIG}"):
-        if (path.parent / runs.RESULTS).is_file():
+    for path in run_directory.ROOT.glob(f"*/{run_directory.CONFIG}"):
+        if (path.parent / run_directory.RESULTS).is_file():
             continue
         with contextlib.suppress(InputError):
-            begun = Config.from_json(runs.read_text(path))
+            begun = Config.from_json(atomic_files.read_text(path))
             # A run's own config says where its data was found in the end.
             asked = config.as_begun(begun)
             asked = dataclasses.replace(asked, data_dir=begun.data_dir)
@@ -211,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         config, others = parse(arguments)
         if others["run_dir"] is None:
-            made = others["run_dir"] = runs.new_run_dir(config.preset)
+            made = others["run_dir"] = run_directory.new_run_dir(config.preset)
             try:
                 work(config, others)
             finally:
@@ -229,10 +230,10 @@ def main(arguments: list[str] | None = None) -> int:
                 f"note   {before} is the same run, not finished: to go on with "
                 f"it, say --run-dir {shlex.quote(str(before))}"
             )
-        from keras_mnist_sum.quiet import import_tensorflow
+        from keras_mnist_sum.utils.quiet import import_tensorflow
 
         import_tensorflow()
-        from keras_mnist_sum.training import train
+        from keras_mnist_sum.training.train import train
 
         try:
             report = train(config, **others)

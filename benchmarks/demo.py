@@ -21,8 +21,8 @@ from playwright.sync_api import Page
 from playwright.sync_api import sync_playwright
 
 from benchmarks.strokes import strokes
-from keras_mnist_sum import demo
-from keras_mnist_sum.inference import Predictor
+from keras_mnist_sum.demo import server as demo
+from keras_mnist_sum.inference.predictor import Predictor
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.growth_plot import draw
-from keras_mnist_sum import cli
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.sources import load_mnist
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "growth.json"
@@ -57,14 +57,14 @@ class Point:
     steps: int | None = None  # of a piece; None for as many as take a while
 
     def __post_init__(self) -> None:
-        from keras_mnist_sum.quiet import import_tensorflow
+        from keras_mnist_sum.utils.quiet import import_tensorflow
 
         import_tensorflow()
         import tensorflow as tf
 
-        from keras_mnist_sum import pipeline
-        from keras_mnist_sum.compiling import compile_model
-        from keras_mnist_sum.models import build_model
+        from keras_mnist_sum.data import pipeline
+        from keras_mnist_sum.models.build import build_model
+        from keras_mnist_sum.training.optimization import compile_model
 
         self.memory = {"TensorFlow": megabytes()}
         mnist = load_mnist(self.path)
@@ -87,7 +87,7 @@ class Point:
         return seconds_of_a_step(self.model, self.data, steps or self.steps)
 
     def facts(self) -> dict[str, Any]:
-        from keras_mnist_sum import environment
+        from keras_mnist_sum.utils import environment
 
         facts = environment.facts()
         return {

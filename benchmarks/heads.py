@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from keras_mnist_sum import cli
 from keras_mnist_sum import task
-from keras_mnist_sum.quiet import import_tensorflow
-from keras_mnist_sum.scoring import Answers
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (938, 2_000, 5_000, 13_125)  # 1 epoch ... 14 epochs of batch 64
@@ -80,9 +80,9 @@ def additive(output: task.Output) -> dict:
 
 def answers_of(run: Path) -> Answers:
     """What a run answers to its test images."""
-    from keras_mnist_sum.evaluation import ask
-    from keras_mnist_sum.targets import load_data
-    from keras_mnist_sum.targets import open_target
+    from keras_mnist_sum.evaluation.evaluate import ask
+    from keras_mnist_sum.formats.open import load_data
+    from keras_mnist_sum.formats.open import open_target
 
     target = open_target(run)
     mnist = load_data(target.config, None, None, test_only=True)

@@ -14,7 +14,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
@@ -23,16 +23,16 @@ from tensorflow.python.framework import config as tf_config  # noqa: E402
 
 from benchmarks.timing import WARM  # noqa: E402
 from benchmarks.timing import seconds_of_a_step  # noqa: E402
-from keras_mnist_sum import environment  # noqa: E402
-from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
-from keras_mnist_sum.compiling import compile_model  # noqa: E402
-from keras_mnist_sum.distribution import find_devices  # noqa: E402
-from keras_mnist_sum.models import build_model  # noqa: E402
-from keras_mnist_sum.recording import Recorder  # noqa: E402
-from keras_mnist_sum.runs import CHECKPOINTS  # noqa: E402
-from keras_mnist_sum.sources import load_mnist  # noqa: E402
-from keras_mnist_sum.stopping import StopRequests  # noqa: E402
+from keras_mnist_sum.data import pipeline  # noqa: E402
+from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.distribution.devices import find_devices  # noqa: E402
+from keras_mnist_sum.distribution.signals import StopRequests  # noqa: E402
+from keras_mnist_sum.formats.run_directory import CHECKPOINTS  # noqa: E402
+from keras_mnist_sum.models.build import build_model  # noqa: E402
+from keras_mnist_sum.training.optimization import compile_model  # noqa: E402
+from keras_mnist_sum.training.recording import Recorder  # noqa: E402
+from keras_mnist_sum.utils import environment  # noqa: E402
 
 ROUNDS = 15
 STEPS = 30  # of a piece, timed

@@ -35,11 +35,11 @@ import numpy as np
 from benchmarks import peers_report
 from benchmarks.peers_worker import COMPETITORS
 from benchmarks.peers_worker import work
-from keras_mnist_sum import cli
-from keras_mnist_sum import runs
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.quiet import import_tensorflow
-from keras_mnist_sum.sources import load_mnist
+from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
@@ -164,7 +164,7 @@ def measured_before(path: Path, environment: dict) -> dict[str, dict]:
     """
     if not path.is_file():
         return {}
-    report = json.loads(runs.read_text(path))
+    report = json.loads(atomic_files.read_text(path))
     for name, value in environment.items():
         if report[name] != value:
             raise InputError(
@@ -231,7 +231,9 @@ def measure(options: argparse.Namespace, flags: list[str]) -> None:
         try:
             while going:
                 going = [lane for lane in going if lane.turn(budget)]
-                runs.write_text(options.out, peers_report.to_json(report))
+                atomic_files.write_text(
+                    options.out, peers_report.to_json(report)
+                )
         finally:
             for lane in lanes.values():
                 if lane.process:  # It may wait where no signal reaches it.
@@ -273,7 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         if not options.plot:
             return measure(options, flags)
-        report = json.loads(runs.read_text(options.out))
+        report = json.loads(atomic_files.read_text(options.out))
         from benchmarks import peers_plot
 
         peers_plot.draw(report, options.picture)

@@ -16,22 +16,23 @@ from benchmarks.peers_worker import COMPETITORS
 from benchmarks.peers_worker import Answer
 from benchmarks.peers_worker import Turns
 from keras_mnist_sum import presets
-from keras_mnist_sum import runs
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from keras_mnist_sum import augment  # noqa: E402
-from keras_mnist_sum import evaluation  # noqa: E402
-from keras_mnist_sum import fitting  # noqa: E402
-from keras_mnist_sum import pipeline  # noqa: E402
-from keras_mnist_sum import training  # noqa: E402
-from keras_mnist_sum.models import in_float32  # noqa: E402
-from keras_mnist_sum.recording import Recorder  # noqa: E402
+from keras_mnist_sum.data import augmentation  # noqa: E402
+from keras_mnist_sum.data import pipeline  # noqa: E402
+from keras_mnist_sum.evaluation import evaluate as evaluation  # noqa: E402
+from keras_mnist_sum.models.build import in_float32  # noqa: E402
+from keras_mnist_sum.training import fit  # noqa: E402
+from keras_mnist_sum.training import train as training  # noqa: E402
+from keras_mnist_sum.training.recording import Recorder  # noqa: E402
 
 
 def train(
@@ -72,7 +73,7 @@ def train_ours(
                     return answer
 
                 begun = Config.from_json(
-                    runs.read_text(self.run_dir / runs.CONFIG)
+                    atomic_files.read_text(self.run_dir / run_directory.CONFIG)
                 )
                 turns.begin(
                     config.steps,
@@ -96,7 +97,7 @@ def train_ours(
                 turns.step(self.step, self.step * config.batch_size)
 
     run_dir = path.parent / f"{name}-{seed}"
-    with mock.patch.object(fitting, "Recorder", Waiting):
+    with mock.patch.object(fit, "Recorder", Waiting):
         # Waiting is not training: a checkpoint that would be due every 30
         # seconds is due after the steps that take about as long.
         training.train(config, run_dir, checkpoint_every=700, verbose=0)
@@ -175,7 +176,7 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
     numbers = tf.random.uniform((count,), 0, 10, tf.int32)  # once and for all
 
     def batch(index):
-        warped = augment.random_affine(
+        warped = augmentation.random_affine(
             tf.cast(tf.gather(images, index), tf.float32) / 255,
             tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32),
             rotation=math.radians(5),

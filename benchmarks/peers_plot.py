@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from benchmarks import peers_report
-from keras_mnist_sum.runs import written_aside
+from keras_mnist_sum.utils.atomic_files import written_aside
 
 # Okabe and Ito: told apart by the colour-blind, too.
 _COLORS = {

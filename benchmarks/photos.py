@@ -22,11 +22,11 @@ from scipy import ndimage
 
 from keras_mnist_sum import Predictor
 from keras_mnist_sum import task
-from keras_mnist_sum.contract import model_inputs
+from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.pictures import to_mnist
-from keras_mnist_sum.quiet import import_tensorflow
-from keras_mnist_sum.sources import load_mnist
+from keras_mnist_sum.formats.contract import model_inputs
+from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 LEAST_CONTRAST = 0.5  # distance of ink from paper, in RGB of 0-1
 
@@ -40,8 +40,8 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="the PNG file to draw")
     arguments = parser.parse_args()
     import_tensorflow()
-    from keras_mnist_sum import environment
     from keras_mnist_sum import load_pretrained
+    from keras_mnist_sum.utils import environment
 
     mnist = load_mnist(arguments.data, test_only=True)
     if not 1 <= arguments.count <= len(mnist.test_images):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
@@ -26,15 +26,15 @@ import tensorflow as tf  # noqa: E402
 
 from benchmarks.timing import WARM  # noqa: E402
 from benchmarks.timing import seconds_of_a_step  # noqa: E402
-from keras_mnist_sum import environment  # noqa: E402
-from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
-from keras_mnist_sum.compiling import compile_model  # noqa: E402
 from keras_mnist_sum.config import Config  # noqa: E402
-from keras_mnist_sum.distribution import find_devices  # noqa: E402
-from keras_mnist_sum.models import build_model  # noqa: E402
-from keras_mnist_sum.sources import Mnist  # noqa: E402
-from keras_mnist_sum.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.data import pipeline  # noqa: E402
+from keras_mnist_sum.data.sources import Mnist  # noqa: E402
+from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.distribution.devices import find_devices  # noqa: E402
+from keras_mnist_sum.models.build import build_model  # noqa: E402
+from keras_mnist_sum.training.optimization import compile_model  # noqa: E402
+from keras_mnist_sum.utils import environment  # noqa: E402
 
 ROUNDS = 9
 STEPS = {"residual": 24, "fast": 104}  # of a piece of `fit`

@@ -22,7 +22,7 @@ import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from keras_mnist_sum import launching
+from keras_mnist_sum.distribution import launcher
 
 BATCH_SIZE = 512
 ROUNDS = 7
@@ -171,7 +171,7 @@ def start(
 
 
 def start_two(role: str, cores: list[int], folder: str) -> list:
-    addresses = launching.free_addresses(len(cores))
+    addresses = launcher.free_addresses(len(cores))
     processes = []
     for index, core in enumerate(cores):
         task = {"type": "worker", "index": index}
@@ -201,7 +201,7 @@ def work(
     os.sched_setaffinity(0, cores)
     if tf_config:
         os.environ["TF_CONFIG"] = tf_config
-    from keras_mnist_sum.quiet import import_tensorflow
+    from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
 

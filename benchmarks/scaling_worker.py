@@ -12,15 +12,15 @@ import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import reduce_per_replica
 
 from benchmarks.timing import seconds_of_a_step
-from keras_mnist_sum import environment
-from keras_mnist_sum import pipeline
 from keras_mnist_sum import presets
-from keras_mnist_sum.compiling import compile_model
-from keras_mnist_sum.distribution import find_devices
-from keras_mnist_sum.models import build_model
-from keras_mnist_sum.recording import Recorder
-from keras_mnist_sum.sources import load_mnist
-from keras_mnist_sum.stopping import StopRequests
+from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.distribution.devices import find_devices
+from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.training.optimization import compile_model
+from keras_mnist_sum.training.recording import Recorder
+from keras_mnist_sum.utils import environment
 
 _CHAINED = 16  # sums in a call
 

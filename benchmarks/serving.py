@@ -20,21 +20,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
 from keras_mnist_sum import Predictor  # noqa: E402
-from keras_mnist_sum import converting  # noqa: E402
-from keras_mnist_sum import environment  # noqa: E402
-from keras_mnist_sum import exporting  # noqa: E402
 from keras_mnist_sum import load_pretrained  # noqa: E402
-from keras_mnist_sum import runtimes  # noqa: E402
-from keras_mnist_sum.contract import model_inputs  # noqa: E402
-from keras_mnist_sum.pretrained import ONNX_PATH  # noqa: E402
-from keras_mnist_sum.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.formats import export  # noqa: E402
+from keras_mnist_sum.formats import runtimes  # noqa: E402
+from keras_mnist_sum.formats import saved_model  # noqa: E402
+from keras_mnist_sum.formats.contract import model_inputs  # noqa: E402
+from keras_mnist_sum.formats.pretrained import ONNX_PATH  # noqa: E402
+from keras_mnist_sum.utils import environment  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "serving.json"
 ROUNDS = 9
@@ -45,7 +45,7 @@ LOADING = """
 import sys
 from pathlib import Path
 import numpy as np
-from keras_mnist_sum import runtimes
+from keras_mnist_sum.formats import runtimes
 
 path = Path(sys.argv[1])
 predict, _ = runtimes.loader(path)(path)
@@ -69,16 +69,16 @@ def main() -> None:
         folder = Path(name)
         model = load_pretrained()
         files = {
-            "LiteRT": converting.export(model, folder, "litert").path,
-            "LiteRT, int8": converting.export(
+            "LiteRT": export.export(model, folder, "litert").path,
+            "LiteRT, int8": export.export(
                 model, folder, "litert", mnist.train_images
             ).path,
         }
-        saved = converting.export(model, folder, "saved_model").path
+        saved = export.export(model, folder, "saved_model").path
         predictor = Predictor.load()
         forms: dict[str, Callable] = {
             "model(...)": model,
-            "SavedModel": exporting.load_saved_model(saved)[0],
+            "SavedModel": saved_model.load_saved_model(saved)[0],
             BARE: runtimes.load_onnx(ONNX_PATH)[0],
             **{
                 kind: runtimes.load_litert(path)[0]

@@ -20,16 +20,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from keras_mnist_sum import launching
+from keras_mnist_sum.distribution import launcher
 
 ROUNDS = 7
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "startup.json"
 _LOAD = """
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 import_tensorflow()
 import time
-from keras_mnist_sum.sources import load_mnist
+from keras_mnist_sum.data.sources import load_mnist
 start = time.perf_counter()
 load_mnist("tfds")
 print(time.perf_counter() - start)
@@ -65,8 +65,8 @@ def until_first_step(arguments: list[str]) -> float:
             stdout=subprocess.DEVNULL,
             env={
                 **os.environ,
-                launching._HEARTBEAT: str(heart),
-                launching._LAUNCHER: str(os.getpid()),
+                launcher._HEARTBEAT: str(heart),
+                launcher._LAUNCHER: str(os.getpid()),
             },
         )
         while heart.stat().st_mtime_ns == still:
@@ -129,10 +129,10 @@ def main() -> None:
         print(f"{value:7.3f} s  {name}")
     print(f"medians of {ROUNDS}")
 
-    from keras_mnist_sum.quiet import import_tensorflow
+    from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
-    from keras_mnist_sum import environment
+    from keras_mnist_sum.utils import environment
 
     facts = environment.facts()
     report = {

@@ -14,8 +14,8 @@ from PIL import Image
 from PIL import ImageDraw
 
 from keras_mnist_sum import Predictor
-from keras_mnist_sum.demo import SIDE
-from keras_mnist_sum.pictures import strokes_to_mnist
+from keras_mnist_sum.demo.server import SIDE
+from keras_mnist_sum.inference.pictures import strokes_to_mnist
 
 
 def _arc(x, y, width, height, start, end, n=16):

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
@@ -29,13 +29,13 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
-from keras_mnist_sum import environment  # noqa: E402
-from keras_mnist_sum import pipeline  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
-from keras_mnist_sum.compiling import compile_model  # noqa: E402
-from keras_mnist_sum.models import build_model  # noqa: E402
-from keras_mnist_sum.models import count_multiply_adds  # noqa: E402
-from keras_mnist_sum.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.data import pipeline  # noqa: E402
+from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
+from keras_mnist_sum.models.build import build_model  # noqa: E402
+from keras_mnist_sum.models.build import count_multiply_adds  # noqa: E402
+from keras_mnist_sum.training.optimization import compile_model  # noqa: E402
+from keras_mnist_sum.utils import environment  # noqa: E402
 
 ROUNDS = 15
 STEPS = 10  # in a round

@@ -5,8 +5,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from keras_mnist_sum import cli
-from keras_mnist_sum import launching
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.distribution import launcher
 from keras_mnist_sum.errors import InputError
 
 
@@ -94,9 +94,10 @@ def _add_show_data(commands: argparse._SubParsersAction) -> None:
 
 def _show_data(values: argparse.Namespace) -> None:
     from keras_mnist_sum import presets
-    from keras_mnist_sum import runs
     from keras_mnist_sum.config import Config
     from keras_mnist_sum.errors import InputError
+    from keras_mnist_sum.formats import run_directory
+    from keras_mnist_sum.utils import atomic_files
 
     if values.target and values.preset:
         raise InputError(
@@ -104,7 +105,9 @@ def _show_data(values: argparse.Namespace) -> None:
             f"Received: {str(values.target)!r} and --preset {values.preset}"
         )
     config = (
-        Config.from_json(runs.read_text(values.target / runs.CONFIG))
+        Config.from_json(
+            atomic_files.read_text(values.target / run_directory.CONFIG)
+        )
         if values.target
         else presets.get(values.preset or presets.DEFAULT).config
     )
@@ -114,16 +117,16 @@ def _show_data(values: argparse.Namespace) -> None:
         config, **{k: v for k, v in changes.items() if v is not None}
     )
     path = values.out or Path(f"batch-{values.step}.png")
-    runs.check_file(path)
-    from keras_mnist_sum.quiet import import_tensorflow
+    atomic_files.check_file(path)
+    from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
-    from keras_mnist_sum import showing
-    from keras_mnist_sum import targets
+    from keras_mnist_sum.commands import show_data
+    from keras_mnist_sum.formats import open
 
-    showing.check_step(config, values.step)
-    mnist = targets.load_data(config, values.data, values.data_dir)
-    print(showing.show_data(mnist, config, values.step, path))
+    show_data.check_step(config, values.step)
+    mnist = open.load_data(config, values.data, values.data_dir)
+    print(show_data.show_data(mnist, config, values.step, path))
 
 
 def _add_predict(commands: argparse._SubParsersAction) -> None:
@@ -161,22 +164,22 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
 
 
 def _predict(values: argparse.Namespace) -> int:
-    from keras_mnist_sum import predicting
+    from keras_mnist_sum.commands import predict
 
-    return predicting.predict(
+    return predict.predict(
         values.pictures, values.number, values.model, values.json, values.show
     )
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
-    demo = commands.add_parser(
+    server = commands.add_parser(
         "demo",
         help="a page to draw a digit on, and see the three answers",
         description="Serves a page on which to draw a digit or drop a photo, "
         "to pick a number and to see the three answers while drawing.",
     )
-    demo.set_defaults(run=_demo)
-    add = demo.add_argument
+    server.set_defaults(run=_demo)
+    add = server.add_argument
     add(
         "--model",
         type=Path,
@@ -200,9 +203,9 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 
 def _demo(values: argparse.Namespace) -> None:
-    from keras_mnist_sum import demo
+    from keras_mnist_sum.demo import server
 
-    demo.demo(values.model, values.host, values.port, values.open)
+    server.demo(values.model, values.host, values.port, values.open)
 
 
 def _add_launch(commands: argparse._SubParsersAction) -> None:
@@ -242,7 +245,7 @@ def _add_launch(commands: argparse._SubParsersAction) -> None:
 
 
 def _launch(values: argparse.Namespace) -> int:
-    return launching.launch(
+    return launcher.launch(
         values.program, values.workers, values.max_restarts, values.timeout
     )
 
@@ -297,25 +300,25 @@ def _export(values: argparse.Namespace) -> None:
             "--data and --data-dir say whose images --quantize takes. "
             f"Received: {values.data or values.data_dir!r} without --quantize"
         )
-    from keras_mnist_sum.quiet import import_tensorflow
+    from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
-    from keras_mnist_sum import converting
-    from keras_mnist_sum import targets
+    from keras_mnist_sum.formats import export
+    from keras_mnist_sum.formats import open
 
     # Before anything is loaded: it may refuse.
-    converting.destination(values.out, values.format, values.quantize)
-    path, model = targets.open_model(values.target)
+    export.destination(values.out, values.format, values.quantize)
+    path, model = open.open_model(values.target)
     images = None
     if values.quantize:
-        config = targets.config_near(path)
-        mnist = targets.load_data(config, values.data, values.data_dir)
+        config = open.config_near(path)
+        mnist = open.load_data(config, values.data, values.data_dir)
         images = mnist.train_images
         print(
-            f"ranges   of {converting.CALIBRATION_IMAGES} training images of "
+            f"ranges   of {export.CALIBRATION_IMAGES} training images of "
             f"{mnist.description}"
         )
-    exported = converting.export(model, values.out, values.format, images)
+    exported = export.export(model, values.out, values.format, images)
     print(
         f"written  {exported.path}, {exported.size:,} bytes\n"
         f"checked  against {path} on {exported.pairs:,} pairs: off by "

@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 # One CPU, no proxy, whatever this machine has; child processes inherit this.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

@@ -13,15 +13,15 @@ import threading
 import time
 from pathlib import Path
 
-from keras_mnist_sum.quiet import import_tensorflow
+from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
-from keras_mnist_sum import cli  # noqa: E402
-from keras_mnist_sum import launching  # noqa: E402
-from keras_mnist_sum import runs  # noqa: E402
-from keras_mnist_sum import training  # noqa: E402
-from keras_mnist_sum.recording import Recorder  # noqa: E402
+from keras_mnist_sum.commands import cli  # noqa: E402
+from keras_mnist_sum.distribution import launcher  # noqa: E402
+from keras_mnist_sum.training import train  # noqa: E402
+from keras_mnist_sum.training.recording import Recorder  # noqa: E402
+from keras_mnist_sum.utils import atomic_files  # noqa: E402
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
@@ -47,7 +47,7 @@ def start(config, run_dir, *trouble, **named):
 def start_workers(config, run_dir, count, troubles=(), present=None, **named):
     """Starts processes that train together, or those of them that are
     `present`; `troubles` are by worker."""
-    cluster = launching.free_addresses(count)
+    cluster = launcher.free_addresses(count)
     processes = []
     for index in range(present or count):
         task = {"type": "worker", "index": index}
@@ -87,7 +87,7 @@ def _child(
         trouble[0](*trouble[1:])
 
     def command():
-        training.train(config, run_dir, every, strategy, 0, tensorboard)
+        train.train(config, run_dir, every, strategy, 0, tensorboard)
 
     sys.exit(cli.run(command))
 
@@ -162,10 +162,12 @@ def kill_while_writing(name, moment):
     """SIGKILL as the file or folder called `name` (or that ends so) is
     written: `"begun"` and half there, `"written"` whole but under its
     temporary name, or just `"renamed"`."""
-    flush, replace = runs._flush, os.replace
+    flush, replace = atomic_files._flush, os.replace
 
     def killing_flush(path):
-        if path.name.startswith(runs._ASIDE) and path.name.endswith(name):
+        if path.name.startswith(atomic_files.PARTIAL) and path.name.endswith(
+            name
+        ):
             for part in (path, *path.rglob("*")):
                 if part.is_file():
                     os.truncate(part, part.stat().st_size // 2)
@@ -180,7 +182,7 @@ def kill_while_writing(name, moment):
         os.kill(os.getpid(), signal.SIGKILL)
 
     if moment == "begun":
-        runs._flush = killing_flush
+        atomic_files._flush = killing_flush
     else:
         os.replace = killing_replace
 
@@ -201,7 +203,7 @@ def pause_while_writing(name, seconds, announce):
 def small_files(name, calls, size):
     """From the `calls`-th call of `name`, a function of the package, no file
     may grow beyond `size` bytes, as under a quota."""
-    module, _, function = name.partition(".")
+    module, _, function = name.rpartition(".")
     module = importlib.import_module(f"keras_mnist_sum.{module}")
     work, left = getattr(module, function), iter(range(calls - 1, -1, -1))
 

@@ -25,19 +25,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_mnist_sum import arrayfiles
-from keras_mnist_sum import checkpoints
-from keras_mnist_sum import environment
-from keras_mnist_sum import loading
-from keras_mnist_sum import runtimes
-from keras_mnist_sum import sources
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.data import array_files
+from keras_mnist_sum.data import sources
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.layers import ConditionalTable
-from keras_mnist_sum.models import build_model
-from keras_mnist_sum.pictures import to_mnist
-from tests.test_sources import idx
+from keras_mnist_sum.formats import keras_file
+from keras_mnist_sum.formats import runtimes
+from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.models.layers import ConditionalTable
+from keras_mnist_sum.training import checkpoints
+from keras_mnist_sum.utils import environment
+from tests.data.test_sources import idx
 
 LARGEST = 2**20
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -127,11 +127,11 @@ def memory_stays():
 @pytest.mark.parametrize(
     "limit, read",
     [
-        ("loading._LARGEST_FILE", loading.load_model),
-        ("checkpoints._LARGEST", checkpoints.read),
-        ("pictures._LARGEST_FILE", to_mnist),
-        ("runtimes._LARGEST_FILE", runtimes.load_onnx),
-        ("runtimes._LARGEST_FILE", runtimes.load_litert),
+        ("formats.keras_file._LARGEST_FILE", keras_file.load_model),
+        ("training.checkpoints._LARGEST", checkpoints.read),
+        ("inference.pictures._LARGEST_FILE", to_mnist),
+        ("formats.runtimes._LARGEST_FILE", runtimes.load_onnx),
+        ("formats.runtimes._LARGEST_FILE", runtimes.load_litert),
     ],
 )
 def test_file_beyond_the_limit_is_refused_unread(
@@ -175,7 +175,7 @@ IDX = idx(np.arange(2 * 28 * 28, dtype="uint8").reshape(2, 28, 28))
 def test_any_idx_file_is_read_or_refused(content, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "idx"
     path.write_bytes(content)
-    read(arrayfiles.read_idx, path, 3, LARGEST)
+    read(array_files.read_idx, path, 3, LARGEST)
 
 
 @inputs()
@@ -183,7 +183,7 @@ def test_any_idx_file_is_read_or_refused(content, tmp_path_factory):
 def test_any_compressed_idx_file_is_read_or_refused(content, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "idx.gz"
     path.write_bytes(content)
-    read(arrayfiles.read_idx, path, 3, LARGEST)
+    read(array_files.read_idx, path, 3, LARGEST)
 
 
 def archive(contents, kind=zipfile.ZIP_STORED):
@@ -207,14 +207,14 @@ NPY = npy(np.arange(60, dtype="uint8").reshape(3, 4, 5))
 @inputs()
 @given(content=files(archive({"x.npy": NPY}, zipfile.ZIP_DEFLATED)))
 def test_any_npz_is_read_or_refused(content):
-    read(arrayfiles.read_npz, io.BytesIO(content), ["x"], LARGEST)
+    read(array_files.read_npz, io.BytesIO(content), ["x"], LARGEST)
 
 
 @inputs()
 @given(content=files(NPY))
 def test_any_array_in_an_npz_is_read_or_refused(content):
     content = archive({"x.npy": content})
-    read(arrayfiles.read_npz, io.BytesIO(content), ["x"], LARGEST)
+    read(array_files.read_npz, io.BytesIO(content), ["x"], LARGEST)
 
 
 @pytest.mark.parametrize(
@@ -231,18 +231,18 @@ def test_array_that_claims_too_much_is_refused(why, header):
     content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little")
     content = archive({"x.npy": content + text.encode() + bytes(64)})
     with pytest.raises(ValueError, match=why):
-        arrayfiles.read_npz(io.BytesIO(content), ["x"], LARGEST)
+        array_files.read_npz(io.BytesIO(content), ["x"], LARGEST)
 
 
 def test_zip_bomb_is_refused(tmp_path):
     content = archive({"x.npy": bytes(2**22)}, zipfile.ZIP_DEFLATED)
     assert len(content) < 2**13
     with pytest.raises(ValueError, match="it is too large"):
-        arrayfiles.read_npz(io.BytesIO(content), ["x"], LARGEST)
+        array_files.read_npz(io.BytesIO(content), ["x"], LARGEST)
     path = tmp_path / "idx.gz"
     path.write_bytes(gzip.compress(IDX[:16] + bytes(2**26)))
     with pytest.raises(InputError, match="more found"):
-        arrayfiles.read_idx(path, 3, LARGEST)
+        array_files.read_idx(path, 3, LARGEST)
 
 
 CHECKPOINT = {
@@ -310,7 +310,7 @@ def load(tmp_path_factory):
 
     def load(content):
         path.write_bytes(content)
-        return loading.load_model(path)
+        return keras_file.load_model(path)
 
     return load
 
@@ -533,4 +533,4 @@ def test_file_of_another_kind_is_refused(tmp_path):
     build_model(Config(width=2)).save_weights(tmp_path / "model.weights.h5")
     (tmp_path / "model.weights.h5").rename(path)
     with pytest.raises(InputError, match="it is no .keras archive"):
-        loading.load_model(path)
+        keras_file.load_model(path)

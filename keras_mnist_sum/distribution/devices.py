@@ -1,0 +1,336 @@
+"""tf.distribute: which devices train, and Keras 3's `fit` across machines."""
+
+import contextlib
+import functools
+import hashlib
+import signal
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mnist_sum.config import STRATEGIES
+from keras_mnist_sum.distribution.cluster import find_cluster
+from keras_mnist_sum.distribution.multi_worker import MultiWorkerModel
+from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.utils import environment
+
+_CONNECTING = 120  # seconds, at most, of what takes one or two
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The devices that train together, and this process's part in them.
+
+    Attributes:
+        strategy: What TensorFlow knows them by.
+        workers: Number of processes.
+        worker: Which of them this is, from 0. The first one is the chief,
+            which alone writes the run directory.
+    """
+
+    strategy: tf.distribute.Strategy
+    workers: int = 1
+    worker: int = 0
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model, each on a device of its own."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def is_chief(self) -> bool:
+        return self.worker == 0
+
+    def __str__(self) -> str:
+        """The devices, for a person."""
+        if self.replicas == 1:
+            gpus = tf.config.list_physical_devices("GPU")
+            return "1 GPU" if gpus else environment.device()
+        devices = map(
+            tf.DeviceSpec.from_string, self.strategy.extended.worker_devices
+        )
+        names = ", ".join(f"{x.device_type}:{x.device_index}" for x in devices)
+        where = f"{self.workers} workers, {names} of each"
+        return (
+            f"{self.replicas} replicas ({where if self.workers > 1 else names})"
+        )
+
+    def precision(self, name: str) -> str:
+        """What `"auto"` stands for on these devices; other names stay.
+
+        bfloat16 on TPUs, on GPUs of compute capability 8.0 (Ampere) or more
+        and on CPUs that multiply it in hardware, float16 on one GPU of 7.0 or
+        more, which has units for it
+        (https://docs.nvidia.com/deeplearning/performance/mixed-precision-training/),
+        float32 elsewhere. The least able device of all workers decides. All
+        must call this together.
+
+        Raises:
+            InputError: If several replicas are to compute in float16: Keras
+                has each decide for itself whether its gradients are finite, so
+                that some would wait for others for ever.
+        """
+        if name == "float16" and self.replicas > 1:
+            raise InputError(
+                "float16 trains on one device alone; bfloat16 and float32 on "
+                f"several. Received: {self.replicas} replicas"
+            )
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get(
+                "compute_capability", (0, 0)
+            )
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+        bfloat16 = isinstance(self.strategy, tf.distribute.TPUStrategy) or (
+            min(capabilities) >= (8, 0)
+            if capabilities
+            else environment.multiplies_bfloat16()
+        )
+        float16 = min(capabilities, default=(0, 0)) >= (7, 0)
+        no_bfloat16, no_float16 = self.any_worker([not bfloat16, not float16])
+        if name != "auto":
+            return name
+        if not no_bfloat16:
+            return "bfloat16"
+        return "float32" if no_float16 or self.replicas > 1 else "float16"
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Checks that a batch gives every replica the same share.
+
+        Raises:
+            InputError: If it does not.
+        """
+        if batch_size % self.replicas:
+            raise InputError(
+                "`batch_size` is that of all replicas together, and must be a "
+                f"multiple of their number, {self.replicas}. "
+                f"Received: batch_size={batch_size}"
+            )
+
+    def adapt(self, model: keras.Model) -> keras.Model:
+        """Makes a functional model ready for `fit` on these devices.
+
+        Normalization uses the statistics of the whole batch, not of each
+        replica's share. Call it within `strategy.scope()`.
+        """
+        if self.replicas > 1:
+            for layer in model.layers:
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.synchronized = True
+        if self.workers > 1:
+            return MultiWorkerModel(model.input, model.output, name=model.name)
+        return model
+
+    def part(self, batch_size: int) -> slice:
+        """The examples of each batch that this process works on."""
+        here = batch_size // self.workers
+        return slice(self.worker * here, (self.worker + 1) * here)
+
+    def split(
+        self, dataset: tf.data.Dataset, batch_size: int
+    ) -> tf.data.Dataset:
+        """Gives every replica its share of each batch.
+
+        Replica r of R works on examples `r * batch_size / R` and those that
+        follow. Nothing is sharded by files or by chance.
+
+        Args:
+            dataset: Yields this process's `part` of each batch.
+            batch_size: Number of examples in a batch of all processes.
+        """
+        if self.replicas == 1:
+            return dataset
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: dataset.rebatch(batch_size // self.replicas)
+        )
+
+    def repeat(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Gives every replica all batches, over and over.
+
+        What is averaged over replicas is then that of one replica, whatever
+        the number of examples.
+        """
+        dataset = dataset.repeat()
+        if self.replicas == 1:
+            return dataset
+        copies = self.replicas // self.workers
+
+        def for_each_replica(*batch: Any) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensors(batch).repeat(copies)
+
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: dataset.flat_map(for_each_replica)
+        )
+
+    def any_worker(self, flags: Sequence[bool]) -> list[bool]:
+        """Which flags are set in some process. All must call this together."""
+        if self.workers == 1:
+            return list(flags)
+        votes = self._sum(tf.constant([*flags, False], tf.float32))
+        return [bool(vote) for vote in votes.numpy()[:-1] > 0]
+
+    def check_agreement(self, text: str) -> None:
+        """Checks that all workers pass the same. All must call this together.
+
+        Raises:
+            InputError: In all workers, if one passes something else.
+        """
+        if self.workers == 1:
+            return
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), "u1")
+        bits = np.unpackbits(digest).astype("float32")
+        total = self._sum(tf.constant(bits)).numpy()
+        if np.any(total != self.replicas * bits):
+            raise InputError(
+                "All workers must have the same config, data and checkpoints. "
+                f"Received: something else in worker {self.worker} than in "
+                "another"
+            )
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Says in one line what TensorFlow says in many.
+
+        Raises:
+            WorkerLostError: If another worker has ended.
+            InputError: If a device's memory is too small.
+        """
+        try:
+            yield
+        except tf.errors.ResourceExhaustedError as error:
+            raise InputError(
+                "The model and a batch do not fit into the device's memory: "
+                "try a smaller batch size. "
+                f"Received: {error.message.splitlines()[0][:200]}"
+            ) from error
+        except tf.errors.OpError as error:
+            lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
+            if self.workers == 1 or not isinstance(error, lost):
+                raise
+            raise WorkerLostError(
+                "Another worker has ended, and none can go on alone: start "
+                "all again, and they go on from the newest checkpoint. "
+                f"Received: {type(error).__name__} in worker {self.worker}"
+            ) from error
+
+    @functools.cached_property
+    def _sum(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        def everywhere(votes: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            here = tf.identity(votes)  # On the replica's own device.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        @tf.function
+        def total(votes: tf.Tensor) -> tf.Tensor:
+            sums = self.strategy.run(everywhere, (votes,))
+            return self.strategy.experimental_local_results(sums)[0]
+
+        return total
+
+
+def find_devices(
+    name: str = "auto", say: Callable[[str], None] = print
+) -> Distribution:
+    """Finds the devices to train on. Call it before TensorFlow computes.
+
+    Of several workers, each waits here for the others.
+
+    Args:
+        name: `"single"` for one device; `"mirrored"` for all GPUs of this
+            machine, or, without any, all logical CPUs; `"multi_worker"` for
+            the processes that the environment's `TF_CONFIG` names, or else
+            the tasks of a Slurm job step; `"tpu"`;
+            `"auto"` for the third if `TF_CONFIG` names several workers, else
+            the second if there is a GPU, else the first.
+        say: Is told who is missing.
+
+    Raises:
+        InputError: If there are no such devices, or `TF_CONFIG` is no such
+            description.
+        WorkerLostError: If the workers did not come together.
+    """
+    if name not in STRATEGIES:
+        raise InputError(
+            f"`strategy` must be one of {', '.join(STRATEGIES)}. "
+            f"Received: strategy={name!r}"
+        )
+    cluster = find_cluster(slurm=name == "multi_worker")
+    workers = len(cluster.addresses) if cluster else 0
+    gpus = tf.config.list_physical_devices("GPU")
+    if name == "auto":
+        name = "mirrored" if gpus else "single"
+        if workers > 1:
+            name = "multi_worker"
+    if workers > 1 and name != "multi_worker":
+        raise InputError(
+            f"TF_CONFIG names {workers} workers, which train by `strategy` "
+            f"multi_worker. Received: strategy={name!r}"
+        )
+    if name == "multi_worker":
+        if cluster is None:
+            raise InputError(
+                "`strategy` multi_worker needs TF_CONFIG, which names the "
+                "workers, or a job step of Slurm. "
+                "Received: neither in the environment"
+            )
+        cluster.wait_for_all(say)
+        address = cluster.addresses[cluster.worker]
+        say(f"join   {workers} workers, as number {cluster.worker}, {address}")
+        return Distribution(_multi_worker_strategy(), workers, cluster.worker)
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
+        return Distribution(
+            tf.distribute.MirroredStrategy([device.name for device in devices])
+        )
+    if name == "tpu":
+        return Distribution(_tpu_strategy())
+    return Distribution(tf.distribute.get_strategy())
+
+
+def _multi_worker_strategy() -> tf.distribute.Strategy:
+    # It tells of every reduction where a program logs at level INFO.
+    tf.get_logger().setLevel("WARNING")
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        # It waits in native code, where Python's handlers are not called, and
+        # takes SIGTERM for itself. All workers are there; should one be lost
+        # in this moment, the others end, too.
+        before = {x: signal.getsignal(x) for x in StopRequests.SIGNALS}
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.alarm(_CONNECTING)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        # A port that is taken, a worker that did not come: worth another try.
+        raise WorkerLostError(
+            "The workers did not come together. "
+            f"Received: {' '.join(error.message.split())[:200]}"
+        ) from error
+    finally:
+        if before:
+            signal.alarm(0)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _tpu_strategy() -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:
+        # Whatever the many layers below raise, there is none to train on.
+        raise InputError(
+            "`strategy` tpu needs a TPU. "
+            f"Received: {type(error).__name__} when looking for one"
+        ) from error

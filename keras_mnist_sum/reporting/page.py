@@ -1,0 +1,204 @@
+"""The page of a report: HTML in one piece, which loads nothing."""
+
+import base64
+import io
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from keras_mnist_sum.evaluation.mistakes import Mistake
+from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.reporting import image_grids
+
+MARK = '<meta name="generator" content="keras_mnist_sum report">'
+MOST_MISTAKES = 200  # images on the page
+
+_STYLE = """
+:root { color-scheme: light dark; --faint: #666; --line: #ddd;
+  --wrong: #b34700; }
+@media (prefers-color-scheme: dark) {
+  :root { --faint: #aaa; --line: #444; --wrong: #ff9a4d; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1060px;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+p { max-width: 46rem; }
+table { border-collapse: collapse; }
+th, td { padding: .25rem 1.25rem .25rem 0; text-align: left;
+  vertical-align: top; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; white-space: nowrap; }
+.numbers td, .numbers thead th:not(:first-child) { text-align: right;
+  font-variant-numeric: tabular-nums; }
+.numbers td:last-child { text-align: left; white-space: nowrap; }
+.numbers { display: block; overflow-x: auto; }
+.warning { border-left: 4px solid var(--wrong); padding-left: .75rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
+.pictures img { max-width: 100%; height: auto; background: #fff;
+  border-radius: 6px; box-sizing: border-box; }
+.mistakes { display: grid; gap: 1rem .75rem; padding: 0;
+  grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+.mistakes li { list-style: none; font-size: .85rem; line-height: 1.35; }
+.mistakes img { width: 7rem; image-rendering: pixelated;
+  border: 2px solid var(--wrong); display: block; margin-bottom: .25rem; }
+.mistakes b { color: var(--wrong); display: block; }
+.mistakes span { color: var(--faint); display: block; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes:
+        heading: What it is about.
+        reading: How to read its pictures.
+        pictures: By the name of their file.
+        mistakes: If it is about these: the page then shows their images
+            instead of the pictures.
+    """
+
+    heading: str
+    reading: str
+    pictures: dict[str, Figure]
+    mistakes: list[Mistake] | None = None
+
+
+def render(
+    facts: Mapping[str, str],
+    warnings: Sequence[str],
+    answers: Answers,
+    sections: Sequence[Section],
+    folder: Path,
+) -> str:
+    """The whole page, with the pictures that lie in `folder`."""
+    scored = answers.evaluation
+    share = 100 * scored.accuracy()["all"]
+    title = f"{share:.2f} % of {scored.pairs:,} test pairs all right"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        *(f'<p class="warning">{escape(line)}</p>' for line in warnings),
+        _facts(facts),
+        "<h2>Numbers</h2>",
+        _numbers(answers),
+    ]
+    for section in sections:
+        body.append(f"<h2>{escape(section.heading)}</h2>")
+        if section.mistakes is None:
+            body.append(_pictures(section, folder))
+        else:
+            body.append(_mistakes(answers, section.mistakes))
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>',
+            '<meta charset="utf-8">',
+            MARK,
+            # A browser then loads nothing, whatever a file name holds.
+            '<meta http-equiv="Content-Security-Policy" content="default-src '
+            "'none'; img-src data:; style-src 'unsafe-inline'\">",
+            '<meta name="viewport" content="width=device-width">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{_STYLE}</style>\n</head>\n<body>",
+            *body,
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    rows = (
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        for name, value in facts.items()
+    )
+    return "\n".join(["<table>", *rows, "</table>"])
+
+
+def _numbers(answers: Answers) -> str:
+    scored = answers.evaluation
+    rows = (
+        f"<tr><th>{escape(name)}</th><td>{count:,}</td>"
+        f"<td>{100 * count / scored.pairs:.2f} %</td>"
+        f"<td>{escape(error)}</td></tr>"
+        for name, count, error in scored.rows()
+    )
+    return "\n".join(
+        [
+            '<table class="numbers">',
+            "<thead><tr><th>output</th>"
+            f"<th>right of {scored.pairs:,}</th><th>accuracy</th><th></th>"
+            "</tr></thead>",
+            *rows,
+            "</table>",
+            "<p>Contradictory are pairs whose answers cannot all be true: the "
+            "sum or the difference is not that of the digit read and the "
+            "number.</p>",
+        ]
+    )
+
+
+def _pictures(section: Section, folder: Path) -> str:
+    images = (
+        f'<img src="{_data_uri((folder / name).read_bytes())}" '
+        f'alt="{escape(figure.get_suptitle())}" '
+        f'width="{96 * figure.get_figwidth():.0f}" '
+        f'height="{96 * figure.get_figheight():.0f}">'
+        for name, figure in section.pictures.items()
+    )
+    return "\n".join(
+        [
+            f"<p>{escape(section.reading)}</p>",
+            '<div class="pictures">',
+            *images,
+            "</div>",
+        ]
+    )
+
+
+def _mistakes(answers: Answers, found: list[Mistake]) -> str:
+    shown = found[:MOST_MISTAKES]
+    if not found:
+        return "<p>None: every answer to every pair is right.</p>"
+    wrong = answers.all_right.size - answers.evaluation.all_correct
+    more = ""
+    if len(shown) < len(found):
+        more = (
+            f" <strong>Here are the surest {len(shown)}; "
+            f"{len(found) - len(shown):,} more images are not shown.</strong>"
+        )
+    return "\n".join(
+        [
+            f"<p>{wrong:,} pairs have a wrong answer. They belong to "
+            f"{len(found):,} images, each shown once, with the digit that was "
+            "read, or, where that is right, the surest wrong sum or "
+            "difference. The surest come first: sorted by the probability that "
+            "the wrong answer had"
+            + (
+                "; values, which have none, come last, sorted by their error"
+                if answers.errors
+                else ""
+            )
+            + f". Test images are numbered from 0.{more}</p>",
+            '<ul class="mistakes">',
+            *(_mistake(answers, mistake) for mistake in shown),
+            "</ul>",
+        ]
+    )
+
+
+def _mistake(answers: Answers, mistake: Mistake) -> str:
+    file = io.BytesIO()
+    Image.fromarray(255 - answers.images[mistake.index]).save(file, "PNG")
+    label = answers.labels[mistake.index]
+    return (
+        f'<li><img src="{_data_uri(file.getvalue())}" alt="a {label}">'
+        f"<b>{escape(image_grids.in_words(answers, mistake))}</b>"
+        f"{'<br>'.join(image_grids.how_sure(mistake))}"
+        f"<span>test image {mistake.index}</span></li>"
+    )
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

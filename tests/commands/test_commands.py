@@ -1,0 +1,324 @@
+"""train.py and evaluate.py, as a user meets them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import evaluate
+import train
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.data import tfds_mnist
+from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.utils import atomic_files
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command, cwd=ROOT, **env):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run on a tiny budget, and what its command printed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    result = run(
+        "train.py", "--data", "sample", "--steps", 150, "--batch-size", 32,
+        "--difference", "signed", "--seed", 5, "--run-dir", run_dir,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return run_dir, result
+
+
+def test_train_writes_a_whole_run_directory(trained):
+    run_dir, _ = trained
+    names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*")}
+    assert names >= {
+        "config.json",
+        "environment.json",
+        "history.csv",
+        "model.keras",
+        "overview.png",
+        "results.json",
+        "saved_model/1/saved_model.pb",
+    }
+    assert not [name for name in names if "partial" in name]
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["data"] == "sample" and config["difference"] == "signed"
+    environment = json.loads((run_dir / "environment.json").read_text())
+    assert environment["packages"]["tensorflow"]
+
+
+def test_train_says_what_a_person_needs_and_nothing_else(trained):
+    run_dir, result = trained
+    assert result.stderr == ""
+    for text in (
+        "3,800 images to train on, 200 held out, 1,000 to test",
+        "million multiply-adds",
+        "epoch 2/2",
+        "held out",
+        "10,000 pairs",
+        "all three",
+        "contradictory",
+        f"python evaluate.py {run_dir}",
+    ):
+        assert text in result.stdout
+
+
+def test_history_has_each_epoch_once(trained):
+    run_dir, _ = trained
+    header, *rows = (run_dir / "history.csv").read_text().splitlines()
+    names = header.split(",")
+    assert {"epoch", "step", "seconds", "learning_rate"} <= set(names)
+    for name in ("digit", "sum", "difference"):
+        for prefix in ("", "val_"):
+            assert f"{prefix}{name}_loss" in names
+            assert f"{prefix}{name}_accuracy" in names
+    steps = [int(row.split(",")[1]) for row in rows]
+    assert steps == [119, 150]
+
+
+def test_tiny_run_learns(trained):
+    results = json.loads((trained[0] / "results.json").read_text())
+    assert results["pairs"] == 10_000 and results["images"] == 1_000
+    assert results["accuracy"]["digit"] > 0.8
+
+
+@pytest.mark.parametrize("part", ["", "model.keras", "saved_model"])
+def test_evaluate_agrees_with_the_run_whatever_it_is_given(
+    trained, part, tmp_path
+):
+    run_dir, _ = trained
+    path = tmp_path / "results.json"
+    result = run("evaluate.py", run_dir / part, "--json", path)
+    assert result.returncode == 0 and result.stderr == ""
+    assert "WARNING" not in result.stdout
+    found = json.loads(path.read_text())
+    expected = json.loads((run_dir / "results.json").read_text())
+    # Other batches round differently: a pair on the edge may turn.
+    for name, count in expected["correct"].items():
+        assert abs(found["correct"][name] - count) <= 3
+    assert found["pairs"] == expected["pairs"]
+
+
+def test_evaluate_takes_the_newest_run(trained):
+    run_dir, _ = trained
+    link = run_dir.parent / "runs"
+    link.mkdir(exist_ok=True)
+    (link / "mine").symlink_to(run_dir)
+    result = run(ROOT / "evaluate.py", cwd=run_dir.parent, PYTHONPATH=str(ROOT))
+    assert result.returncode == 0, result.stderr
+    assert "runs/mine" in result.stdout
+
+
+def test_run_that_fell_back_to_the_sample_can_be_evaluated(
+    tmp_path, monkeypatch, capsys
+):
+    """Where --data-dir held nothing and there was no network."""
+    monkeypatch.setattr(tfds_mnist, "MIRROR", "http://mirror.invalid/")
+    arguments = ["--data-dir", tmp_path / "none", "--run-dir", tmp_path / "r"]
+    arguments += ["--steps", 2, "--batch-size", 8]
+    assert train.main([str(argument) for argument in arguments]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("WARNING: full MNIST is not here (no network)")
+    assert evaluate.main([str(tmp_path / "r")]) == 0
+    assert "WARNING" not in capsys.readouterr().out
+
+
+def test_scoring_on_what_may_have_been_trained_on_is_said(
+    tmp_path, digits, capsys
+):
+    from keras_mnist_sum.models.build import build_model
+
+    build_model(Config(width=4)).save(tmp_path / "a.keras")
+    assert evaluate.main([str(tmp_path / "a.keras"), "--data", "sample"]) == 0
+    assert "may have been trained on" in capsys.readouterr().out
+
+
+def test_other_run_in_the_same_directory_changes_nothing(trained, capsys):
+    run_dir, _ = trained
+    before = {
+        p: p.stat().st_mtime_ns for p in run_dir.rglob("*") if p.is_file()
+    }
+    code = train.main(["--data", "sample", "--run-dir", str(run_dir)])
+    assert code == 2
+    assert "seed=5, not 0" in capsys.readouterr().err
+    after = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*") if p.is_file()}
+    assert before == after
+
+
+def test_run_that_diverges_is_one_line_and_exit_code_3(tmp_path, capsys):
+    arguments = ["--preset", "fast", "--head", "regression", "--data", "sample"]
+    arguments += ["--learning-rate", 100, "--steps", 20, "--batch-size", 8]
+    arguments += ["--run-dir", tmp_path / "run"]
+    assert train.main([str(argument) for argument in arguments]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("error: The run has diverged: try a lower")
+    assert re.search(r"after step \d+, learning rate \S+\n$", error)
+    assert error.count("\n") == 1
+
+
+def fails_in_one_line(main, arguments, capsys):
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tfds_mnist, "MIRROR", "http://mirror.invalid/")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--preset", "best"], "Received: preset='best'"),
+        (["--steps", "0"], "Received: steps=0"),
+        (["--steps", "-5"], "Received: steps=-5"),
+        (["--steps", "many"], "'many'"),
+        (["--batch-size", "0"], "Received: batch_size=0"),
+        (["--batch-size", "4001"], "Received: batch_size=4001"),
+        (["--learning-rate", "-1"], "Received: learning_rate=-1"),
+        (["--learning-rate", "nan"], "Received: learning_rate=nan"),
+        (["--seed", "-1"], "Received: seed=-1"),
+        (["--precision", "int4"], "Received: precision='int4'"),
+        (["--difference", "modulo"], "Received: difference='modulo'"),
+        (["--head", "tail"], "Received: head='tail'"),
+        (["--speed", "9"], "--speed"),
+        (["--data", "nowhere"], "which does not exist"),
+        (["--data", "."], "must hold train-images-idx3-ubyte"),
+        (["--data", "tfds", "--data-dir", "empty"], "no network"),
+        (["--run-dir", "taken"], "nothing is overwritten"),
+        (["--checkpoint-every", "0"], "Received: checkpoint_every=0"),
+        (["--run-dir", "taken/file/run"], "must be writable"),
+        (["--run-dir", "x" * 300], "File name too long"),
+        (["--data", "x" * 300], "File name too long"),
+    ],
+)
+def test_wrong_training_input_is_one_line_and_writes_nothing(
+    no_network, capsys, arguments, message
+):
+    os.mkdir("taken")
+    Path("taken", "file").write_text("precious")
+    if "--data" not in arguments:
+        arguments = ["--data", "sample", *arguments]
+    assert message in fails_in_one_line(train.main, arguments, capsys)
+    assert [str(p) for p in Path().rglob("*")] == ["taken", "taken/file"]
+    assert Path("taken", "file").read_text() == "precious"
+
+
+def test_damaged_data_is_one_line_and_writes_nothing(
+    no_network, capsys, digits, tmp_path
+):
+    images, labels = digits
+    np.savez("ten.npz", x_train=images, y_train=labels + 1, x_test=images,
+             y_test=labels)  # fmt: skip
+    np.savez("narrow.npz", x_train=images[:, :, :27], y_train=labels,
+             x_test=images, y_test=labels)  # fmt: skip
+    Path("cut.npz").write_bytes(Path("ten.npz").read_bytes()[:1000])
+    files = set(Path().iterdir())
+    for name, message in {
+        "ten.npz": "1 to 10",
+        "narrow.npz": "(50, 28, 27)",
+        "cut.npz": "Not a whole mnist.npz",
+    }.items():
+        arguments = ["--data", name]
+        assert message in fails_in_one_line(train.main, arguments, capsys)
+    assert set(Path().iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nowhere"], "which does not exist"),
+        (["."], "which is none of them"),
+        (["text.keras"], "Cannot read this as a Keras model"),
+        (["broken"], "Cannot read this as a SavedModel"),
+        (["unfinished"], "was not finished"),
+        (["other.keras"], "A model must take image"),
+        (["x" * 300], "File name too long"),
+        (["text.keras", "--json", "broken"], "must be a file"),
+        (["text.keras", "--json", "."], "must be a file"),
+        (["text.keras", "--json", "text.keras/x"], "must be a file"),
+        (["--speed"], "--speed"),
+    ],
+)
+def test_wrong_evaluation_input_is_one_line(
+    no_network, capsys, arguments, message
+):
+    image = keras.Input((3,), name="image")
+    keras.Model(image, keras.layers.Dense(2)(image)).save("other.keras")
+    Path("text.keras").write_text("no model")
+    os.mkdir("broken")
+    Path("broken", "saved_model.pb").write_bytes(b"no model")
+    atomic_files.write_text(Path("unfinished", run_directory.CONFIG), "{}")
+    assert message in fails_in_one_line(evaluate.main, arguments, capsys)
+
+
+def test_reader_that_has_gone_is_no_traceback():
+    program = (
+        "import sys\n"
+        "from keras_mnist_sum.commands import cli\n"
+        "sys.exit(cli.run(lambda: [print('line') for _ in range(10**5)]))\n"
+    )
+    result = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" | head -1; exit ${PIPESTATUS[0]}',
+         sys.executable, program],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (141, "line\n")
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "where, code, errors",
+    [
+        ("| true", 141, ""),
+        (
+            "> /dev/full",
+            2,
+            "error: No space left on device. Received: standard output\n",
+        ),
+    ],
+)
+def test_few_lines_that_find_no_place_are_no_traceback(where, code, errors):
+    """So few that Python writes them as the command ends."""
+    program = (
+        "import sys, time\n"
+        "from keras_mnist_sum.commands import cli\n"
+        "time.sleep(0.5)\n"  # The reader has gone.
+        "sys.exit(cli.run(lambda: print('line')))\n"
+    )
+    result = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {where}; exit ${{PIPESTATUS[0]}}',
+         sys.executable, program],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (code, "")
+    assert result.stderr == errors
+
+
+def test_building_a_model_keeps_the_screen_clean():
+    program = "from keras_mnist_sum import build_model; build_model()"
+    result = run("-c", program)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

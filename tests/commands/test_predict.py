@@ -1,0 +1,159 @@
+"""The command `predict`, as a user types it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_mnist_sum.__main__ import main
+from keras_mnist_sum.data.sources import load_mnist
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures, dark on light and larger than MNIST's."""
+    folder = tmp_path_factory.mktemp("pictures")
+    mnist = load_mnist("sample", test_only=True)
+    for index in (5, 305, 705):
+        image = Image.fromarray(255 - mnist.test_images[index])
+        image = image.resize((280, 280), Image.Resampling.BICUBIC)
+        image.save(folder / f"{mnist.test_labels[index]}.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def digits_in(folder):
+    return sorted(int(path.stem) for path in folder.glob("*.png"))
+
+
+def run(capsys, *arguments):
+    try:
+        code = main(["predict", *map(str, arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err.splitlines()
+
+
+def test_each_picture_of_a_folder_gets_a_line(capsys, folder):
+    code, lines, errors = run(capsys, folder, "--number", 4)
+    assert (code, errors) == (0, [])
+    for line, digit in zip(lines, digits_in(folder), strict=True):
+        assert line.startswith(f"{folder / str(digit)}.png  digit {digit} (")
+        assert f"{digit} + 4 = {digit + 4} (" in line
+        assert f"|{digit} - 4| = {abs(digit - 4)} (" in line
+
+
+def test_json_has_a_line_for_each_picture(capsys, folder):
+    code, lines, errors = run(capsys, folder, "--number", 4, "--json")
+    assert (code, errors) == (0, [])
+    for line, digit in zip(lines, digits_in(folder), strict=True):
+        facts = json.loads(line)
+        assert facts["picture"] == str(folder / f"{digit}.png")
+        assert (facts["digit"], facts["number"]) == (digit, 4)
+        assert (facts["sum"], facts["agree"]) == (digit + 4, True)
+        assert set(facts["probabilities"]) == {"digit", "sum", "difference"}
+
+
+def test_one_bad_picture_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    (tmp_path / "empty.png").touch()
+    Image.new("L", (99, 99), 255).save(tmp_path / "blank.png")
+    (tmp_path / "folder").mkdir()
+    names = ("empty.png", "blank.png", "missing.png", "folder", 300 * "x")
+    bad = [tmp_path / name for name in names]
+    pictures = [*bad[:2], folder, *bad[2:]]
+    code, lines, errors = run(capsys, *pictures, "--number", 4)
+    assert code == 2 and len(lines) == 3
+    for name, error in zip(names, errors, strict=True):
+        assert error.startswith("error: ") and name in error
+    code, lines, errors = run(capsys, *pictures, "--number", 4, "--json")
+    assert code == 2 and errors == []
+    assert ["error" in json.loads(line) for line in lines] == [
+        *(True, True, False, False, False, True, True, True)
+    ]
+
+
+def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
+    shown = tmp_path / "shown"
+    first = folder / f"{digits_in(folder)[0]}.png"
+    long = tmp_path / f"{251 * 'x'}.png"
+    shutil.copy(first, long)
+    pictures = [first, first, long]
+    code, lines, _ = run(capsys, *pictures, "--number", 4, "--show", shown)
+    assert code == 0 and len(lines) == 3
+    names = {path.name for path in shown.iterdir()}
+    assert names == {
+        first.name,
+        f"{first.stem}-2.png",
+        f"{200 * 'x'}.png",
+    }
+    with Image.open(shown / first.name) as picture:
+        assert picture.width > 3 * picture.height
+        pixels = np.asarray(picture.convert("L"))
+    assert np.ptp(pixels) == 255
+    # White ink on black, as the model saw it.
+    assert np.median(pixels[150:250, 50:150]) < 128
+
+
+def test_drawing_that_fails_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    first = digits_in(folder)[0]
+    (tmp_path / f"{first}.png").mkdir()
+    code, lines, errors = run(capsys, folder, "--number", 4, "--show", tmp_path)
+    assert code == 2 and len(lines) == 3
+    assert "Cannot write" in errors[0] and f"{first}.png" in errors[0]
+    assert errors[1:] == [f"drawn  2 in {tmp_path}"]
+
+
+def test_drawing_replaces_no_picture(capsys, folder, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder, pictures)
+    before = {x: x.read_bytes() for x in pictures.iterdir()}
+    code, lines, _ = run(capsys, pictures, "--number", 4, "--show", pictures)
+    assert (code, len(lines)) == (0, 3)
+    assert before == {x: x.read_bytes() for x in before}
+    digit = digits_in(folder)[0]
+    assert (pictures / f"{digit}-2.png").is_file()
+
+
+def test_link_that_leads_to_itself_keeps_no_other_from_its_answer(
+    capsys, folder, tmp_path
+):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    pictures = [tmp_path / "loop.png", folder]
+    code, lines, errors = run(capsys, *pictures, "--number", 4)
+    assert (code, len(lines), len(errors)) == (2, 3, 1)
+    assert errors[0].startswith("error: ") and "loop.png" in errors[0]
+
+
+def test_picture_has_one_line_whatever_it_is_called(capsys, folder, tmp_path):
+    shutil.copy(next(folder.glob("*.png")), tmp_path / "two\nlines.png")
+    code, lines, errors = run(capsys, tmp_path, "--number", 4)
+    assert (code, errors, len(lines)) == (0, [], 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, why",
+    [
+        (["{folder}", "--number", "10"], "Received: 10"),
+        (["{folder}", "--number", "-1"], "Received: -1"),
+        (["{folder}", "--number", "3.5"], "'3.5'"),
+        (["{folder}", "--number", "x"], "'x'"),
+        (["{folder}"], "--number"),
+        (["--number", "3"], "PICTURE"),
+        (["{empty}", "--number", "3"], "a folder, without any"),
+        (["{folder}", "--number", "3", "--model", "none"], "'none'"),
+        (["{folder}", "--number", "3", "--show", "/dev/null/x"], "/dev/null/x"),
+    ],
+)
+def test_wrong_arguments_are_one_line(capsys, folder, tmp_path, arguments, why):
+    arguments = [x.format(folder=folder, empty=tmp_path) for x in arguments]
+    code, lines, errors = run(capsys, *arguments)
+    assert (code, lines) == (2, [])
+    assert len(errors) == 1 and errors[0].startswith("error: ")
+    assert why in errors[0]

@@ -1,0 +1,300 @@
+import errno
+import gzip
+import socket
+import struct
+
+import numpy as np
+import pytest
+
+from keras_mnist_sum.data import tfds_mnist
+from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.errors import InputError
+
+
+def idx(array):
+    header = struct.pack(
+        f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape
+    )
+    return header + array.tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path, digits):
+    """A folder of IDX files, two of them compressed."""
+    images, labels = digits
+    files = {
+        "train-images-idx3-ubyte": idx(images),
+        "train-labels-idx1-ubyte": idx(labels),
+        "t10k-images.idx3-ubyte.gz": gzip.compress(idx(images[:20])),
+        "t10k-labels.idx1-ubyte.gz": gzip.compress(idx(labels[:20])),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def write_npz(path, digits, **changes):
+    images, labels = digits
+    arrays = {
+        "x_train": images,
+        "y_train": labels,
+        "x_test": images[:20],
+        "y_test": labels[:20],
+        **changes,
+    }
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return str(path)
+
+
+def is_as_made(mnist, digits):
+    images, labels = digits
+    np.testing.assert_array_equal(mnist.train_images, images)
+    np.testing.assert_array_equal(mnist.train_labels, labels)
+    np.testing.assert_array_equal(mnist.test_images, images[:20])
+    np.testing.assert_array_equal(mnist.test_labels, labels[:20])
+
+
+def test_idx_folder_is_read_compressed_or_not(folder, digits):
+    mnist = load_mnist(str(folder))
+    is_as_made(mnist, digits)
+    assert mnist.source == str(folder)
+
+
+def test_npz_is_read(tmp_path, digits):
+    path = write_npz(tmp_path / "mnist.npz", digits)
+    is_as_made(load_mnist(path), digits)
+
+
+def test_npz_with_columns_first_is_read(tmp_path, digits):
+    """As MATLAB has them, and EMNIST."""
+    columns_first = np.asfortranarray(digits[0])
+    path = write_npz(tmp_path / "mnist.npz", digits, x_train=columns_first)
+    mnist = load_mnist(path)
+    is_as_made(mnist, digits)
+    for array in (mnist.train_images, *mnist.hold_out(0.2)):
+        assert array.flags.c_contiguous
+
+
+def test_sample_is_4000_and_1000_real_images_equally_many_of_each_digit():
+    mnist = load_mnist("sample")
+    assert mnist.train_images.shape == (4000, 28, 28)
+    assert mnist.test_images.shape == (1000, 28, 28)
+    assert np.all(np.bincount(mnist.train_labels) == 400)
+    assert np.all(np.bincount(mnist.test_labels) == 100)
+    training = {image.tobytes() for image in mnist.train_images}
+    assert not any(image.tobytes() in training for image in mnist.test_images)
+    assert mnist.train_images.max() == 255
+
+
+def test_held_out_images_are_spread_evenly_and_used_nowhere_else():
+    mnist = load_mnist("sample")
+    images, labels, held_images, held_labels = mnist.hold_out(0.05)
+    assert len(images) == len(labels) == 3800
+    assert len(held_images) == len(held_labels) == 200
+    assert np.all(np.bincount(held_labels) == 20)
+    training = {image.tobytes() for image in images}
+    assert not any(image.tobytes() in training for image in held_images)
+    assert len(mnist.hold_out(0.0)[2]) == 0
+
+
+@pytest.mark.parametrize(
+    "path, message",
+    [
+        ("nowhere", "which does not exist"),
+        (".", "must hold train-images-idx3-ubyte"),
+    ],
+)
+def test_path_without_data_is_refused(tmp_path, monkeypatch, path, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_mnist(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content[:10],
+        lambda content: b"",
+        lambda content: content + b"x",
+        lambda content: b"\x00\x00\x08\x01" + content[4:],
+        lambda content: content[:4] + b"\xff\xff\xff\xff" + content[8:],
+        lambda content: content[:8] + b"\x7f\xff\xff\xff" + content[12:],
+        lambda content: content[:4] + struct.pack(">3I", 60000, 1024, 1024),
+        lambda content: gzip.compress(content),
+    ],
+)
+def test_damaged_idx_file_is_refused(folder, damage):
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="Received: .*train-images"):
+        load_mnist(str(folder))
+
+
+@pytest.mark.parametrize("keep", [3, 12, -20, -1])
+def test_truncated_gzip_file_is_refused(folder, keep):
+    path = folder / "t10k-labels.idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="Received: .*t10k-labels"):
+        load_mnist(str(folder))
+
+
+def test_corrupted_gzip_file_is_refused(folder):
+    path = folder / "t10k-images.idx3-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="Received: .*t10k-images"):
+        load_mnist(str(folder))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 5000, -30])
+def test_truncated_npz_is_refused(tmp_path, digits, keep):
+    path = tmp_path / "mnist.npz"
+    write_npz(path, digits)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="Not a whole mnist.npz. Received"):
+        load_mnist(str(path))
+
+
+def test_arrays_that_are_not_mnist_are_refused(tmp_path, digits):
+    images, labels = digits
+    wrong = {
+        "lacks y_test": {"y_test": None},
+        "0-9. Received: 0 to 10": {"y_train": labels + (labels == 9)},
+        r"\(50, 28, 27\) in the train set": {"x_train": images[:, :, :27]},
+        "float64 of shape": {"x_test": images[:20] / 255.0},
+        "50 images and 49 labels": {"y_train": labels[:-1]},
+        "holds Python objects": {"x_train": np.array([{"a": "pickle"}])},
+    }
+    for message, changes in wrong.items():
+        path = write_npz(tmp_path / "mnist.npz", digits, **changes)
+        with pytest.raises(InputError, match=message):
+            load_mnist(path)
+
+
+def test_data_dir_with_another_source_is_refused():
+    with pytest.raises(InputError, match="Received: data='sample'"):
+        load_mnist("sample", data_dir="somewhere")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, digits):
+    """A data_dir as tensorflow-datasets prepares it, only smaller."""
+    import tensorflow_datasets as tfds
+
+    images, labels = digits
+    examples = [
+        {"image": image[..., np.newaxis], "label": int(label)}
+        for image, label in zip(images, labels)
+    ]
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(28, 28, 1)),
+            "label": tfds.features.ClassLabel(num_classes=10),
+        }
+    )
+    data_dir = tmp_path_factory.mktemp("data_dir")
+    folder = data_dir / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    writer = tfds.core.SequentialWriter(
+        tfds.core.DatasetInfo(
+            builder=tfds.core.DatasetIdentity(
+                name="mnist",
+                version=tfds.core.Version("3.0.1"),
+                data_dir=str(folder),
+                module_name="",
+            ),
+            features=features,
+        ),
+        max_examples_per_shard=100,
+    )
+    writer.initialize_splits(["train", "test"])
+    writer.add_examples({"train": examples, "test": examples[:20]})
+    writer.close_all()
+    return data_dir
+
+
+@pytest.fixture
+def small_counts(monkeypatch):
+    monkeypatch.setattr(tfds_mnist, "_COUNTS", {"train": 50, "test": 20})
+
+
+@pytest.mark.parametrize("data", ["tfds", "auto"])
+def test_prepared_set_is_read_without_a_network(
+    prepared, digits, small_counts, monkeypatch, data
+):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: 1 / 0)
+    mnist = load_mnist(data, str(prepared))
+    is_as_made(mnist, digits)
+    assert mnist.source == "tfds" and not mnist.warning
+    assert mnist.data_dir == str(prepared)
+
+
+def test_prepared_set_is_decoded_once(
+    prepared, digits, small_counts, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    load_mnist("tfds", str(prepared))
+    monkeypatch.setattr(tfds_mnist, "_decode", lambda *_: 1 / 0)
+    is_as_made(load_mnist("tfds", str(prepared)), digits)
+
+
+@pytest.mark.parametrize(
+    "trouble, reason",
+    [
+        ("no home", "no home directory"),
+        ("forbidden", "Permission denied"),
+        ("elsewhere", "only a local folder is read"),
+        ("loop", "File exists"),
+    ],
+)
+def test_folder_that_cannot_be_used_gives_way_to_the_sample(
+    tmp_path, tmp_path_factory, monkeypatch, trouble, reason
+):
+    loop = tmp_path_factory.mktemp("loop")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    data_dir = str(tmp_path)
+    if trouble == "no home":
+        data_dir = "~nobody-of-that-name/data"
+    elif trouble == "forbidden":
+        monkeypatch.setattr(tfds_mnist, "_find", refuse)
+    elif trouble == "elsewhere":
+        data_dir = "elsewhere://bucket"
+    else:
+        data_dir = str(loop / "loop")
+        (loop / "loop").symlink_to("loop")
+        monkeypatch.setattr(tfds_mnist.downloads, "fetch", lambda *_: None)
+    mnist = load_mnist("auto", data_dir)
+    assert mnist.source == "sample" and reason in mnist.warning
+    with pytest.raises(InputError, match=f"{reason}.*Received: data_dir"):
+        load_mnist("tfds", data_dir)
+    assert not list(tmp_path.iterdir())
+
+
+def test_test_set_alone_can_be_asked_for(prepared, digits, small_counts):
+    mnist = load_mnist("tfds", str(prepared), test_only=True)
+    assert len(mnist.train_images) == len(mnist.train_labels) == 0
+    np.testing.assert_array_equal(mnist.test_images, digits[0][:20])
+
+
+def test_prepared_set_of_another_size_is_refused(prepared):
+    with pytest.raises(InputError, match="60000 train images. Received: 50"):
+        load_mnist("tfds", str(prepared))
+
+
+def test_damaged_prepared_set_is_refused(
+    prepared, small_counts, tmp_path_factory
+):
+    import shutil
+
+    damaged = tmp_path_factory.mktemp("damaged")
+    shutil.copytree(prepared / "mnist", damaged / "mnist")
+    (record,) = damaged.glob("mnist/*/*-train.tfrecord*")
+    record.write_bytes(record.read_bytes()[:-100])
+    for data in ("tfds", "auto"):
+        with pytest.raises(InputError, match="have it prepared again"):
+            load_mnist(data, str(damaged))

@@ -1,0 +1,372 @@
+"""The page's server, as a browser and as anybody else may ask it."""
+
+import base64
+import contextlib
+import http.client
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.strokes import canvas
+from benchmarks.strokes import strokes
+from keras_mnist_sum.__main__ import main
+from keras_mnist_sum.demo import server as demo
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.inference.pictures import strokes_to_mnist
+from keras_mnist_sum.inference.predictor import Predictor
+
+ROOT = Path(__file__).parents[2]
+CANVAS = "application/octet-stream"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with demo.make_server(Predictor.load(), port=0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield server
+        server.shutdown()
+
+
+def ask(server, path="/answer?number=3", body=b"", method="POST", **headers):
+    """The status, headers and content of a reply; JSON as it is meant."""
+    connection = http.client.HTTPConnection(*server.server_address, timeout=20)
+    headers = {name.replace("_", "-"): x for name, x in headers.items()}
+    try:
+        connection.request(method, path, body, headers)
+        reply = connection.getresponse()
+        content = reply.read()
+    finally:
+        connection.close()
+    if content and reply.headers["Content-Type"] == "application/json":
+        content = json.loads(content)
+    return reply.status, reply.headers, content
+
+
+def drawing(digit, size=0.7, at=(0.5, 0.5), width=0.075):
+    return canvas(strokes(digit, size, at), width)
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def huge_png():
+    """A PNG of 20,000 x 20,000 pixels, in 50 kB."""
+
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + kind + data + check
+
+    side = 20_000
+    head = 2 * side.to_bytes(4, "big") + bytes([1, 0, 0, 0, 0])
+    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    parts = (b"IHDR", head), (b"IDAT", rows), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def test_drawings_of_all_digits_are_read(server):
+    # Thin and thick, small and large, off-centre and up to the margin.
+    places = [(0.25, 0.05), (0.5, 0.03), (0.7, 0.075), (0.95, 0.1)]
+    for size, width in places:
+        middle = max(0.3, size / 2)
+        for digit in range(10):
+            made = drawing(digit, size, (middle, 1 - middle), width)
+            status, _, answer = ask(
+                server,
+                f"/answer?number={9 - digit}",
+                made.tobytes(),
+                Content_Type=CANVAS,
+            )
+            assert status == 200
+            assert (answer["digit"], answer["number"]) == (digit, 9 - digit)
+            assert (answer["sum"], answer["agree"]) == (9, True)
+            assert answer["difference"] == abs(2 * digit - 9)
+
+
+def test_answer_has_all_probabilities_and_what_the_model_saw(server):
+    made = drawing(7)
+    _, _, answer = ask(server, body=made.tobytes(), Content_Type=CANVAS)
+    predictions = answer["predictions"]
+    assert {name: len(x) for name, x in predictions.items()} == {
+        "digit": 10,
+        "sum": 19,
+        "difference": 10,
+    }
+    for shares in predictions.values():
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+    seen = np.frombuffer(base64.b64decode(answer["image"]), "uint8")
+    assert np.array_equal(seen.reshape(28, 28), strokes_to_mnist(made))
+
+
+def test_lopsided_drawing_is_seen_as_it_was_prepared(server):
+    """Its centre of mass cannot be the picture's: no page is looked for."""
+    made = np.zeros((demo.SIDE, demo.SIDE), "uint8")
+    made[40:48, 40:48] = 255
+    made[150:215, 150:215] = 255
+    prepared = strokes_to_mnist(made)
+    status, _, answer = ask(server, body=made.tobytes(), Content_Type=CANVAS)
+    assert status == 200
+    seen = np.frombuffer(base64.b64decode(answer["image"]), "uint8")
+    assert np.array_equal(seen.reshape(28, 28), prepared)
+
+
+def test_photo_is_read_as_predict_reads_it(server):
+    photo = Image.fromarray(255 - drawing(4)).convert("RGB")
+    _, _, answer = ask(server, body=png(photo), Content_Type="image/png")
+    expected = demo.facts(Predictor.load()(photo, 3))
+    assert answer["digit"] == 4 and answer == expected
+
+
+def test_model_of_signed_differences_gets_a_page_of_its_own():
+    with demo.make_server(Predictor(None, "signed"), port=0) as server:
+        assert b'"difference": [-9, -8' in server.page
+
+
+@pytest.mark.parametrize(
+    "number, received",
+    [("10", "10"), ("-1", "-1"), ("x", "'x'"), ("", "''"), ("3.5", "'3.5'")],
+)
+def test_wrong_number_is_one_line(server, number, received):
+    body = drawing(7).tobytes()
+    status, _, answer = ask(
+        server, f"/answer?number={number}", body, Content_Type=CANVAS
+    )
+    assert status == 400 and list(answer) == ["error"]
+    assert answer["error"].endswith(f"Received: {received}")
+
+
+@pytest.mark.parametrize(
+    "kind, body, why",
+    [
+        ("image/png", b"", "0 bytes"),
+        ("image/png", np.random.default_rng(0).bytes(5000), "5,000 bytes"),
+        ("image/png", huge_png(), "more than 67,108,864 pixels"),
+        ("image/png", png(Image.new("L", (99, 99), 255)), "Nothing is drawn"),
+        (CANVAS, b"", "0 bytes"),
+        (CANVAS, bytes(demo.SIDE**2), "Nothing is drawn"),
+        (CANVAS, bytes(demo.SIDE**2 + 1), "65,537 bytes"),
+        ("text/plain", b"7", "'text/plain'"),
+        ("application/x-www-form-urlencoded", b"a=7", "form-urlencoded'"),
+    ],
+)
+def test_wrong_picture_is_one_line_and_the_server_lives_on(
+    server, kind, body, why
+):
+    status, _, answer = ask(server, body=body, Content_Type=kind)
+    assert status == 400 and list(answer) == ["error"]
+    assert why in answer["error"] and "\n" not in answer["error"]
+    body = drawing(1).tobytes()
+    _, _, answer = ask(server, body=body, Content_Type=CANVAS)
+    assert answer["digit"] == 1
+
+
+def test_too_large_an_upload_is_refused_before_it_is_read(server):
+    # What is announced never comes, so an answer shows that nothing waits.
+    size = str(demo.LARGEST + 1)
+    status, _, answer = ask(server, Content_Length=size)
+    assert status == 413 and "Received: 33,554,433 bytes" in answer["error"]
+    # And who sends it all the same can read the answer.
+    body = bytes(demo.LARGEST + 1)
+    status, _, answer = ask(server, body=body, Content_Type="image/png")
+    assert status == 413
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "²", 5000 * "9"])
+def test_wrong_length_is_one_line(server, length):
+    request = (
+        "POST /answer?number=3 HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    )
+    with socket.create_connection(server.server_address, 20) as client:
+        client.sendall(request.encode("latin-1"))
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert "Content-Length" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/../README.md", 404),
+        ("GET", "/..%2f..%2fetc/passwd", 404),
+        ("GET", "//etc/passwd", 404),
+        ("GET", "/demo.py", 404),
+        ("GET", "/answer?number=3", 404),
+        ("POST", "/", 404),
+        ("PUT", "/answer", 501),
+        ("OPTIONS", "/answer", 501),
+        ("GET", "/" + 70_000 * "x", 414),
+    ],
+)
+def test_there_is_nothing_but_the_page_and_answers(
+    server, method, path, status
+):
+    got, headers, content = ask(server, path, method=method)
+    assert got == status and list(content) == ["error"]
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_garbage_is_answered_and_the_server_lives_on(server):
+    for garbage in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        with socket.create_connection(server.server_address, 20) as client:
+            client.sendall(garbage)
+            assert b"error" in client.makefile("rb").read()
+    assert ask(server, "/", method="GET")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1:1", "[::1]:8028"])
+def test_own_names_are_welcome(server, name):
+    status, _, _ = ask(server, "/", method="GET", Host=name)
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "localhost.evil.example:8028", "", "[", "127.1"]
+)
+@pytest.mark.parametrize("method, path", [("GET", "/"), ("POST", "/answer")])
+def test_other_names_are_refused_at_a_loopback_address(
+    server, name, method, path
+):
+    status, _, content = ask(server, path, method=method, Host=name)
+    assert status == 403 and content["error"].endswith(f"Received: {name!r}")
+
+
+def test_name_that_the_user_gave_is_welcome(monkeypatch):
+    monkeypatch.setattr(  # as of a machine in its own /etc/hosts
+        socket.socket,
+        "bind",
+        lambda self, address, bind=socket.socket.bind: bind(
+            self, ("127.0.1.1", address[1])
+        ),
+    )
+    with demo.make_server(Predictor(None), "My-Machine", 0) as server:
+        assert server.url.startswith("http://My-Machine:")
+        assert "my-machine" in server.names
+
+
+def test_any_name_is_welcome_where_others_are_let_in():
+    with demo.make_server(Predictor(None), "0.0.0.0", 0) as server:
+        assert server.names is None
+        assert socket.gethostname() in server.url
+
+
+def test_page_needs_nothing_from_elsewhere(server):
+    status, headers, page = ask(server, "/", method="GET")
+    assert status == 200 and headers["Content-Type"].startswith("text/html")
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "http" not in policy
+    for text in (b"//cdn", b"https://", b" src=", b"@import", b'VALUES"'):
+        assert text not in page
+    assert page.count(b"http://") == page.count(b"http://www.w3.org/2000/svg")
+    status, headers, content = ask(server, "/", method="HEAD")
+    assert (status, content) == (200, b"")
+    assert int(headers["Content-Length"]) == len(page)
+
+
+def test_taken_port_is_passed_over_unless_it_was_asked_for():
+    first = demo.make_server(Predictor(None))
+    with first, demo.make_server(Predictor(None)) as second:
+        port = first.server_address[1]
+        assert demo.PORT <= port < second.server_address[1]
+        with pytest.raises(InputError, match=f"in use.*port={port}$"):
+            demo.make_server(Predictor(None), port=port)
+
+
+@pytest.mark.parametrize(
+    "arguments, why",
+    [
+        (["--port", "70000"], "port=70000"),
+        (["--port", "-1"], "port=-1"),
+        (["--port", "x"], "'x'"),
+        (["--host", "192.0.2.1"], "192.0.2.1"),
+        (["--host", "a..b"], "a..b"),
+        (["--model", "none"], "'none'"),
+        (["drawing.png"], "drawing.png"),
+    ],
+)
+def test_wrong_arguments_are_one_line(capsys, arguments, why):
+    try:
+        code = main(["demo", *arguments])
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    assert (code, said.out) == (2, "")
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1
+    assert why in said.err
+
+
+def test_browser_that_holds_its_terminal_up_gets_the_page(monkeypatch):
+    """One such as lynx, which returns when it is left."""
+    servers, got = [], []
+
+    def make(*arguments):
+        servers.append(make_server(*arguments))
+        return servers[0]
+
+    def browse(url):
+        with urllib.request.urlopen(url, timeout=10) as page:
+            got.append(page.status)
+        servers[0].shutdown()
+
+    make_server = demo.make_server
+    monkeypatch.setattr(demo, "make_server", make)
+    monkeypatch.setattr(demo.webbrowser, "open", browse)
+    thread = threading.Thread(
+        target=demo.demo, kwargs={"port": 0, "browse": True}, daemon=True
+    )
+    thread.start()
+    thread.join(20)
+    assert got == [200] and not thread.is_alive()
+
+
+def test_ctrl_c_ends_it_at_once():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_mnist_sum", "demo", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        # Tests that run in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # Should it not end by itself.
+        line = process.stdout.readline()
+        assert line.startswith("draw at http://127.0.0.1:")
+        address = line.split("/")[2].split(":")
+        # A browser that stays connected holds nothing up.
+        with socket.create_connection((address[0], int(address[1]))):
+            start = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert time.monotonic() - start < 5
+    assert (process.returncode, out) == (130, "")
+    assert err.split() == ["interrupted"]
+
+
+def test_default_model_needs_no_tensorflow():
+    check = (
+        "import sys; from keras_mnist_sum.demo import server as demo; "
+        "from keras_mnist_sum.inference.predictor import Predictor; "
+        "demo.make_server(Predictor.load(), port=0).server_close(); "
+        "sys.exit('tensorflow' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
+    )

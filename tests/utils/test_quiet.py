@@ -1,0 +1,28 @@
+"""What native libraries write to standard error is set aside."""
+
+import os
+import sys
+
+import pytest
+
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.quiet import silence
+
+
+@pytest.mark.parametrize(
+    "error, shown",
+    [
+        (RuntimeError, "noise\n"),  # It may say why.
+        (InputError, ""),
+        (KeyboardInterrupt, ""),
+    ],
+)
+def test_what_was_said_is_shown_only_where_it_may_help(capfd, error, shown):
+    with pytest.raises(error):
+        with silence():
+            os.write(2, b"noise\n")
+            raise error
+    with silence():
+        os.write(2, b"noise\n")
+    print("after", file=sys.stderr)
+    assert capfd.readouterr().err == f"{shown}after\n"
