@@ -6,45 +6,59 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
-    from keras_mnist_sum.config import Config as Config
-    from keras_mnist_sum.errors import InputError as InputError
-    from keras_mnist_sum.formats.keras_file import load_model as load_model
-    from keras_mnist_sum.formats.pretrained import (
-        load_pretrained as load_pretrained,
-    )
-    from keras_mnist_sum.inference.predictor import Predictor as Predictor
-    from keras_mnist_sum.models.build import build_model as build_model
-    from keras_mnist_sum.training.train import train as train
+    from keras_mnist_sum import presets
+    from keras_mnist_sum.config import Config
+    from keras_mnist_sum.errors import InputError
+    from keras_mnist_sum.evaluation.evaluate import evaluate
+    from keras_mnist_sum.formats.keras_file import load_model
+    from keras_mnist_sum.formats.pretrained import load_pretrained
+    from keras_mnist_sum.inference.predictor import Predictor
+    from keras_mnist_sum.models.build import build_model
+    from keras_mnist_sum.task import Task
+    from keras_mnist_sum.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [
     "Config",
     "InputError",
     "Predictor",
+    "Task",
     "build_model",
+    "evaluate",
     "load_model",
     "load_pretrained",
+    "presets",
     "train",
 ]
 
-_HOMES = {
-    "Config": "config",
-    "InputError": "errors",
-    "Predictor": "inference.predictor",
+_WITH_TENSORFLOW = {
     "build_model": "models.build",
+    "evaluate": "evaluation.evaluate",
     "load_model": "formats.keras_file",
     "load_pretrained": "formats.pretrained",
     "train": "training.train",
 }
+_MODULES = _WITH_TENSORFLOW | {
+    "Config": "config",
+    "InputError": "errors",
+    "Predictor": "inference.predictor",
+    "Task": "task",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: `import keras_mnist_sum` alone stays instant.
-    if name not in _HOMES:
+    # Imported on first use, so that `import keras_mnist_sum` takes no time.
+    if name == "presets":
+        return importlib.import_module(f"{__name__}.presets")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    if name in ("build_model", "load_model", "load_pretrained", "train"):
+    if name in _WITH_TENSORFLOW:
         from keras_mnist_sum.utils.quiet import import_tensorflow
 
         import_tensorflow()
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

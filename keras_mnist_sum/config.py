@@ -1,4 +1,9 @@
-"""Everything that decides a run, in one frozen dataclass."""
+"""Everything that decides a run, in one frozen dataclass.
+
+A field carries its help, choices and range; commands make flags of them. The
+dict of backbones is their only list, as are those of heads, optimizers and
+losses. Their keys are read as text: importing them would import Keras.
+"""
 
 import dataclasses
 import json
@@ -7,142 +12,239 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import DIFFERENCES
+from keras_mnist_sum.task import FORMULAS
+from keras_mnist_sum.task import Task
+from keras_mnist_sum.task import check_names
+from keras_mnist_sum.utils.settings import BELOW_1
+from keras_mnist_sum.utils.settings import SMALLEST
+from keras_mnist_sum.utils.settings import check_setting
+from keras_mnist_sum.utils.settings import keys_of
+from keras_mnist_sum.utils.settings import setting
 
-BACKBONES = ("residual", "small", "plain", "plain_doubling", "dropout")
-HEADS = ("table", "exact", "concat", "argmax", "regression")
-DIGIT_LOSSES = ("cross_entropy", "negative_probability")
-OPTIMIZERS = ("adamw", "sgd", "adadelta")
-OUTPUTS = ("digit", "sum", "difference")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
-# No part of a config: on other devices a run is the same run.
+# Not a part of a config: on other devices a run is the same run.
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
+
+
+BACKBONES = keys_of("BACKBONES", "models/backbones.py", "models/baselines.py")
+HEADS = keys_of("HEADS", "models/heads.py", "models/baselines.py")
+DIGIT_LOSSES = keys_of("DIGIT_LOSSES", "training/optimization.py")
+OPTIMIZERS = keys_of("OPTIMIZERS", "training/optimization.py")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A run: data, model, augmentation, optimization. Two runs with equal
-    configs and data see the same batches and start from the same weights.
+    """A run. Two with equal configs and data see the same batches and start
+    from the same weights.
 
-    Attributes:
-        preset: Name of the preset that this config started from.
-        data: Where MNIST comes from: `"auto"`, `"tfds"`, `"sample"`, or the
-            path of a folder of IDX files or of an `mnist.npz`.
-        data_dir: tensorflow-datasets folder; `None` means `TFDS_DATA_DIR` or
-            its own default.
-        validation_fraction: Share of the training images that is held out and
-            scored after each epoch, in [0, 0.5].
-        difference: `"absolute"` (10 classes) or `"signed"` (19 classes).
-        backbone: Name of the network from image to ten digit logits.
-        width: Channels of the backbone's first stage.
-        average_shift: Outside training, the digit's logits are the mean of
-            those for the image and for its copies shifted by this many pixels
-            to the left, to the right, up and down: five times the work of an
-            answer. 0 for the image alone.
-        head: How sum and difference follow from digit and number: `"table"`
-            (learned), `"exact"` (given), `"concat"` (one linear layer on
-            digit logits and number), `"argmax"` (an MLP on the most likely
-            digit and the number, both one-hot) or `"regression"` (an MLP on
-            digit logits and number, to values instead of probabilities).
-        supervise: The outputs whose labels are used in training, separated
-            by commas.
-        digit_loss: `"cross_entropy"`, or `"negative_probability"`: the mean
-            of -P(true digit), without the logarithm. Sum and difference are
-            trained by cross-entropy, by squared error as a regression.
-        precision: `"float32"`; `"bfloat16"` or `"float16"` for computation in
-            these and weights in float32, float16 with a scaled loss; `"auto"`
-            for what the devices are made for (`Distribution.precision`).
-        rotation: Largest random rotation of a training image, in radians.
-        scale: Largest random relative change of width and of height.
-        shear: Largest random horizontal shear, as a tangent.
-        shift: Largest random shift along each axis, in pixels.
-        elastic: Standard deviation of the random shifts of a 5x5 grid of
-            points, in pixels, that bend a training image.
-        warp_fade_fraction: Share of the steps, the last ones, over which the
-            five ranges above fall to 0, so that a run ends on images as they
-            are.
-        steps: Optimizer steps of the whole run.
-        batch_size: Examples in a global batch, whatever the number of devices.
-        optimizer: `"adamw"`, `"sgd"` with momentum, or `"adadelta"`.
-        learning_rate: Peak learning rate.
-        warmup_fraction: Share of the steps with a linearly rising rate.
-        final_rate_fraction: Learning rate of the last step, as a share of the
-            peak; the way down is a cosine.
-        beta_1: Decay rate of AdamW's first moment; SGD's momentum.
-        beta_2: Decay rate of AdamW's second moment; Adadelta's rho.
-        weight_decay: Decoupled weight decay, on kernels only.
-        seed: Decides the initial weights and every random draw.
-        deterministic: Whether TensorFlow may only compute in ways that give
-            the same bits each time, on the same machine.
+    Each field says below what it is; `python train.py --help` prints all.
 
     Raises:
         InputError: If a value has the wrong type or lies out of range.
     """
 
-    preset: str = "residual"
-    data: str = "auto"
-    data_dir: str | None = None
-    validation_fraction: float = 0.05
-    difference: str = "absolute"
-    backbone: str = "residual"
-    width: int = 32
-    average_shift: int = 0
-    head: str = "table"
-    supervise: str = ",".join(OUTPUTS)
-    digit_loss: str = "cross_entropy"
-    precision: str = "float32"
-    rotation: float = 0.18
-    scale: float = 0.10
-    shear: float = 0.15
-    shift: float = 2.0
-    elastic: float = 0.0
-    warp_fade_fraction: float = 0.6
-    steps: int = 2000
-    batch_size: int = 128
-    optimizer: str = "adamw"
-    learning_rate: float = 3e-3
-    warmup_fraction: float = 0.10
-    final_rate_fraction: float = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.99
-    weight_decay: float = 1e-2
-    seed: int = 0
-    deterministic: bool = True
+    # === Data and task ===
+    preset: str = setting(
+        "residual", "the preset that this config started from", flag=False
+    )
+    data: str = setting(
+        "auto",
+        "where MNIST comes from: tfds, sample (5,000 images, no network "
+        "needed), the path of an IDX folder or mnist.npz, or auto: tfds, and "
+        "the sample where that cannot be had",
+    )
+    data_dir: str | None = setting(
+        None,
+        "tensorflow-datasets folder (default: $TFDS_DATA_DIR, else "
+        "~/tensorflow_datasets)",
+    )
+    validation_fraction: float = setting(
+        0.05,
+        "share of the training images that is kept for validation",
+        range=(0, 0.5),
+    )
+    outputs: tuple[str, ...] = setting(
+        ("digit", "sum", "difference"),
+        f"outputs of the model, separated by commas: {', '.join(FORMULAS)}",
+    )
+    difference: str = setting(
+        "absolute",
+        "|digit - number|, or digit - number from -9 to 9",
+        choices=DIFFERENCES,
+    )
+    custom_task: Task | None = setting(
+        None, "a task of your own, in place of the two above", flag=False
+    )
+    supervise: tuple[str, ...] | None = setting(
+        None,
+        "outputs whose labels are used in training, separated by commas "
+        "(default: all)",
+    )
+
+    # === Model ===
+    backbone: str = setting(
+        "residual",
+        "network from the image to the digit's logits",
+        choices=BACKBONES,
+    )
+    width: int = setting(
+        32, "channels of the backbone's first stage", range=(1, 512)
+    )
+    head: str = setting(
+        "table",
+        "how the other outputs follow from digit and number: a learned "
+        "probability table, the exact one, one linear layer on logits and "
+        "number (concat), an MLP on the most likely digit (argmax), or an MLP "
+        "to values instead of probabilities (regression)",
+        choices=HEADS,
+    )
+    test_time_shift: int = setting(
+        0,
+        "test-time augmentation: outside training, logits are the mean over "
+        "the image and four copies shifted by as many pixels; 0 for none",
+        range=(0, 28),
+        unit="pixels",
+    )
+    precision: str = setting(
+        "float32",
+        "type of the numbers in computation, with weights in float32: bfloat16 "
+        "and float16 are faster only on hardware made for them, which auto "
+        "looks for",
+        choices=PRECISIONS,
+    )
+
+    # === Augmentation ===
+    rotation: float = setting(
+        0.18,
+        "largest random rotation of a training image",
+        range=(0, math.pi),
+        unit="radians",
+    )
+    scale: float = setting(
+        0.10,
+        "largest random relative change of an image's width, and of its height",
+        range=(0, 0.9),
+    )
+    shear: float = setting(
+        0.15, "largest random horizontal shear, as a tangent", range=(0, 1)
+    )
+    shift: float = setting(
+        2.0, "largest random shift each way", range=(0, 28), unit="pixels"
+    )
+    elastic: float = setting(
+        0.0,
+        "standard deviation of the random shifts of a 5x5 grid of points that "
+        "bend a training image",
+        range=(0, 28),
+        unit="pixels",
+    )
+    warp_fade_fraction: float = setting(
+        0.6,
+        "share of the steps, the last ones, over which the ranges above "
+        "fall to 0, so that a run ends on images as they are",
+        range=(0, 1),
+    )
+
+    # === Optimization ===
+    steps: int = setting(
+        2000, "optimizer steps of the whole run", range=(1, 10**9)
+    )
+    epochs: float | None = setting(
+        None,
+        "passes over the training images, in place of --steps",
+        range=(SMALLEST, 10**6),
+    )
+    batch_size: int = setting(
+        128, "examples in a step, all devices together", range=(1, 10**6)
+    )
+    digit_loss: str = setting(
+        "cross_entropy",
+        "loss of the digit; negative_probability leaves out the logarithm, by "
+        "mistake, in the design behind baseline_regression",
+        choices=DIGIT_LOSSES,
+    )
+    optimizer: str = setting(
+        "adamw", "how a step follows from gradients", choices=OPTIMIZERS
+    )
+    learning_rate: float = setting(
+        3e-3, "learning rate at its peak", range=(SMALLEST, 100)
+    )
+    warmup_fraction: float = setting(
+        0.10, "share of the steps with a linearly rising rate", range=(0, 1)
+    )
+    final_rate_fraction: float = setting(
+        0.001, "last learning rate, as a share of the peak", range=(0, 1)
+    )
+    beta_1: float = setting(
+        0.9, "AdamW's first decay rate; SGD's momentum", range=(0, BELOW_1)
+    )
+    beta_2: float = setting(
+        0.99, "AdamW's second decay rate; Adadelta's rho", range=(0, BELOW_1)
+    )
+    weight_decay: float = setting(
+        1e-2, "decoupled weight decay, on kernels only", range=(0, 100)
+    )
+    seed: int = setting(
+        0, "decides initial weights and all draws", range=(0, 2**31 - 1)
+    )
+    deterministic: bool = setting(
+        True,
+        "compute only in ways that give the same bits each time on the same "
+        "machine, which costs no time to speak of",
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_type(field.name, field.type, getattr(self, field.name))
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise InputError(
-                    f"`{name}` must be one of {', '.join(choices)}. "
-                    f"Received: {name}={value!r}"
-                )
-        for name, (low, high, words) in _RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:  # NaN is refused, too
-                raise InputError(
-                    f"`{name}` must be {words}. Received: {name}={value!r}"
-                )
-
-        names = self.supervise.split(",")
-        if len(set(names)) < len(names) or not set(names) <= set(OUTPUTS):
+            check_setting(field, getattr(self, field.name))
+        if self.custom_task is not None and (
+            (self.outputs, self.difference)
+            != (Config.outputs, Config.difference)
+        ):
             raise InputError(
-                f"`supervise` must name some of {','.join(OUTPUTS)}. "
-                f"Received: supervise={self.supervise!r}"
+                "A task of your own says what its outputs are. "
+                f"Received: custom_task={self.custom_task!r}, "
+                f"outputs={self.outputs}, difference={self.difference!r}"
             )
-        if "digit" not in names and self.head != "exact":
+        check_names(self.outputs)
+        outputs, supervised = self.custom_task or self.outputs, self.supervised
+        if not set(supervised) <= set(outputs) or not supervised:
+            raise InputError(
+                f"`supervise` must name some of {','.join(outputs)}. "
+                f"Received: supervise={','.join(supervised)!r}"
+            )
+        alone = (self.head, self.digit_loss) == ("exact", "cross_entropy")
+        if "digit" not in supervised and not alone:
             raise InputError(
                 "Without labels of the digit only the head 'exact' says what "
-                "the digit is. "
-                f"Received: supervise={self.supervise!r}, head={self.head!r}"
+                "the digit is, and a loss of its own needs its labels. "
+                f"Received: supervise={','.join(supervised)!r}, "
+                f"head={self.head!r}, digit_loss={self.digit_loss!r}"
             )
-        if "digit" not in names and self.digit_loss != "cross_entropy":
-            raise InputError(
-                "A loss of the digit needs its labels. "
-                f"Received: supervise={self.supervise!r}, "
-                f"digit_loss={self.digit_loss!r}"
-            )
+
+    @property
+    def task(self) -> Task:
+        """What the model learns."""
+        if self.custom_task is not None:
+            return self.custom_task
+        return Task.named(self.outputs, self.difference)
+
+    @property
+    def supervised(self) -> tuple[str, ...]:
+        """The outputs whose labels are used in training."""
+        every = tuple(self.custom_task or self.outputs)
+        return every if self.supervise is None else self.supervise
+
+    def with_steps(self, examples: int) -> "Config":
+        """This config with `steps` in place of `epochs`.
+
+        Args:
+            examples: Number of training images.
+        """
+        if self.epochs is None:
+            return self
+        steps = max(round(self.epochs * examples / self.batch_size), 1)
+        return dataclasses.replace(self, steps=steps, epochs=None)
 
     def as_begun(self, begun: "Config") -> "Config":
         """This config with the data and precision of a run that has begun,
@@ -157,12 +259,17 @@ class Config:
             found.pop("data", None)  # That is a folder for no other data.
         return dataclasses.replace(self, **found)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        task = self.custom_task
+        return {**vars(self), "custom_task": task and task.to_dict()}
+
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json.dumps(self.to_dict(), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """Rebuilds a config from `to_json`'s text.
+        """Rebuilds a config from `to_json`'s text, also of the first edition.
 
         Raises:
             InputError: If the text is not such a config.
@@ -173,52 +280,21 @@ class Config:
             raise InputError(f"Not a config. Received: {error}") from None
         if not isinstance(values, dict):
             raise InputError(f"Not a config. Received: {text[:80]!r}")
+        if "average_shift" in values:  # Written by the first edition.
+            values["test_time_shift"] = values.pop("average_shift")
+            if isinstance(values.get("supervise"), str):
+                names = values["supervise"].split(",")
+                # Its default said what `None` says.
+                is_default = set(names) == set(cls.outputs)
+                values["supervise"] = None if is_default else names
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         if unknown:
             raise InputError(
                 f"A config has no such fields. Received: {sorted(unknown)}"
             )
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        if values.get("custom_task") is not None:
+            values["custom_task"] = Task.from_dict(values["custom_task"])
         return cls(**values)
-
-
-_SMALLEST = 1e-12
-_CHOICES = {
-    "difference": ("absolute", "signed"),
-    "backbone": BACKBONES,
-    "head": HEADS,
-    "digit_loss": DIGIT_LOSSES,
-    "optimizer": OPTIMIZERS,
-    "precision": PRECISIONS,
-}
-_RANGES: dict[str, tuple[float, float, str]] = {
-    "validation_fraction": (0, 0.5, "from 0 to 0.5"),
-    "width": (1, 512, "from 1 to 512"),
-    "average_shift": (0, 28, "from 0 to 28 pixels"),
-    "rotation": (0, math.pi, "from 0 to pi radians"),
-    "scale": (0, 0.9, "from 0 to 0.9"),
-    "shear": (0, 1, "from 0 to 1"),
-    "shift": (0, 28, "from 0 to 28 pixels"),
-    "elastic": (0, 28, "from 0 to 28 pixels"),
-    "warp_fade_fraction": (0, 1, "from 0 to 1"),
-    "steps": (1, 10**9, "a positive number of steps"),
-    "batch_size": (1, 10**6, "a positive number of examples"),
-    "learning_rate": (_SMALLEST, 100, "positive (and at most 100)"),
-    "warmup_fraction": (0, 1, "from 0 to 1"),
-    "final_rate_fraction": (0, 1, "from 0 to 1"),
-    "beta_1": (0, 1 - _SMALLEST, "at least 0 and below 1"),
-    "beta_2": (0, 1 - _SMALLEST, "at least 0 and below 1"),
-    "weight_decay": (0, 100, "from 0 to 100"),
-    "seed": (0, 2**31 - 1, "from 0 to 2147483647"),
-}
-
-
-def _check_type(name: str, expected: Any, value: Any) -> None:
-    kinds = {float: (float, int), str | None: (str, type(None))}
-    allowed = kinds.get(expected, (expected,))
-    if not isinstance(value, allowed) or isinstance(value, bool) != (
-        expected is bool
-    ):
-        words = getattr(expected, "__name__", str(expected))
-        raise InputError(
-            f"`{name}` must be of type {words}. Received: {name}={value!r}"
-        )

@@ -1,4 +1,4 @@
-"""Named configs: what each is, what it scores, what it costs."""
+"""Named configs: what each is, what it scores, how long it takes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ class Preset:
 
     Attributes:
         config: The run.
-        parameters: Trainable and other weights of its model.
+        parameters: Number of weights of its model, trainable or not.
         description: What it is, in a line.
-        expected: What it scored, how often, and what that cost; `None` if
-            that was not measured yet.
+        expected: What it scored in how many runs, and how long one took;
+            `None` if that was not measured yet.
     """
 
     config: Config
@@ -27,7 +27,7 @@ class Preset:
 
 DEFAULT = "residual"
 
-_ALL_IMAGES_AS_THEY_ARE: dict[str, Any] = dict(
+_ALL_IMAGES_UNCHANGED: dict[str, Any] = dict(
     validation_fraction=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0
 )
 _CONSTANT_RATE: dict[str, Any] = dict(
@@ -47,7 +47,7 @@ PRESETS = {
             precision="auto",
             backbone="small",
             width=32,
-            **_ALL_IMAGES_AS_THEY_ARE,
+            **_ALL_IMAGES_UNCHANGED,
             steps=340,  # 1.45 epochs
             batch_size=256,
             learning_rate=2e-2,
@@ -63,7 +63,7 @@ PRESETS = {
         Config(
             preset="accurate",
             precision="auto",
-            average_shift=1,
+            test_time_shift=1,
             validation_fraction=0.0,
             rotation=0.26,
             scale=0.15,
@@ -82,7 +82,7 @@ PRESETS = {
             backbone="plain",
             width=16,
             head="concat",
-            **_ALL_IMAGES_AS_THEY_ARE,
+            **_ALL_IMAGES_UNCHANGED,
             steps=13_125,  # 14 epochs
             batch_size=64,
             optimizer="adadelta",
@@ -102,14 +102,14 @@ PRESETS = {
             width=32,
             head="regression",
             digit_loss="negative_probability",
-            **_ALL_IMAGES_AS_THEY_ARE,
+            **_ALL_IMAGES_UNCHANGED,
             steps=17_812,  # 19 epochs
             batch_size=64,
             optimizer="sgd",
             learning_rate=0.01,
             beta_1=0.9,
             # Without a warm-up, one start in four diverges.
-            **{**_CONSTANT_RATE, "warmup_fraction": 0.01},
+            **(_CONSTANT_RATE | {"warmup_fraction": 0.01}),
         ),
         6_402_764,
         "seven wide convolutions, sum and difference regressed",
@@ -121,7 +121,7 @@ PRESETS = {
             backbone="dropout",
             width=32,
             head="argmax",
-            **_ALL_IMAGES_AS_THEY_ARE,
+            **_ALL_IMAGES_UNCHANGED,
             steps=15_469,  # 33 epochs
             batch_size=128,
             learning_rate=1e-3,

@@ -1,5 +1,9 @@
 """Runs that end early, each in a process of its own, forked from one that has
-TensorFlow imported already: a start takes two seconds instead of ten."""
+TensorFlow imported already: a start takes two seconds instead of ten.
+
+What ends them is a callback, as a user could pass to `train`, or a call of the
+system that does not return.
+"""
 
 import functools
 import importlib
@@ -17,11 +21,11 @@ from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
 
+import keras  # noqa: E402
+
 from keras_mnist_sum.commands import cli  # noqa: E402
-from keras_mnist_sum.distribution import launcher  # noqa: E402
+from keras_mnist_sum.distribution.cluster import free_addresses  # noqa: E402
 from keras_mnist_sum.training import train  # noqa: E402
-from keras_mnist_sum.training.recording import Recorder  # noqa: E402
-from keras_mnist_sum.utils import atomic_files  # noqa: E402
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
@@ -47,7 +51,7 @@ def start(config, run_dir, *trouble, **named):
 def start_workers(config, run_dir, count, troubles=(), present=None, **named):
     """Starts processes that train together, or those of them that are
     `present`; `troubles` are by worker."""
-    cluster = launcher.free_addresses(count)
+    cluster = free_addresses(count)
     processes = []
     for index in range(present or count):
         task = {"type": "worker", "index": index}
@@ -87,9 +91,41 @@ def _child(
         trouble[0](*trouble[1:])
 
     def command():
-        train.train(config, run_dir, every, strategy, 0, tensorboard)
+        train.train(
+            config,
+            run_dir,
+            strategy=strategy,
+            checkpoint_every=every,
+            verbose=0,
+            tensorboard=tensorboard,
+        )
 
     sys.exit(cli.run(command))
+
+
+def observe(*observers):
+    """Has all runs that this process begins from now on call these callbacks,
+    those of a command, too."""
+    work = train.train
+
+    def observed(*arguments, callbacks=(), **named):
+        callbacks = [*callbacks, *observers]
+        return work(*arguments, callbacks=callbacks, **named)
+
+    train.train = observed
+
+
+class AfterStep(keras.callbacks.Callback):
+    """Calls `work` with the number of each step of this process."""
+
+    def __init__(self, work):
+        super().__init__()
+        self.work = work
+        self.steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        self.work(self.steps)
 
 
 def _split_the_cpu(parts):
@@ -103,88 +139,66 @@ def _split_the_cpu(parts):
 
 def signal_at_step(step, *signums):
     """The process gets these signals right after its `step`-th step."""
-    steps = iter(range(1, 10**9))
-    work = Recorder.on_train_batch_end
 
-    def on_train_batch_end(recorder, batch, logs=None):
-        if next(steps) == step:
-            for signum in signums:
-                os.kill(os.getpid(), signum)
-        work(recorder, batch, logs)
+    def work(done):
+        for signum in signums if done == step else ():
+            os.kill(os.getpid(), signum)
 
-    Recorder.on_train_batch_end = on_train_batch_end
+    observe(AfterStep(work))
 
 
 def kill_in_training(seconds):
     """SIGKILL so long after the process's first step."""
     kill = functools.partial(os.kill, os.getpid(), signal.SIGKILL)
-    steps = iter(range(1, 10**9))
-    work = Recorder.on_train_batch_end
 
-    def on_train_batch_end(recorder, batch, logs=None):
-        if next(steps) == 1:
+    def work(done):
+        if done == 1:
             threading.Timer(seconds, kill).start()
-        work(recorder, batch, logs)
 
-    Recorder.on_train_batch_end = on_train_batch_end
+    observe(AfterStep(work))
 
 
 def weigh_at_steps(every, path):
     """Appends the process's memory in use, in bytes, to the file `path` after
     every so many steps."""
-    steps = iter(range(1, 10**9))
-    work = Recorder.on_train_batch_end
 
-    def on_train_batch_end(recorder, batch, logs=None):
-        work(recorder, batch, logs)
-        if next(steps) % every == 0:
+    def work(done):
+        if done % every == 0:
             pages = Path("/proc/self/statm").read_text().split()[1]
             with open(path, "a") as file:
                 print(int(pages) * resource.getpagesize(), file=file)
 
-    Recorder.on_train_batch_end = on_train_batch_end
+    observe(AfterStep(work))
 
 
 def fail_at_step(step):
     """The process meets an error right after its `step`-th step."""
-    steps = iter(range(1, 10**9))
-    work = Recorder.on_train_batch_end
 
-    def on_train_batch_end(recorder, batch, logs=None):
-        if next(steps) == step:
+    def work(done):
+        if done == step:
             raise RuntimeError("a defect")
-        work(recorder, batch, logs)
 
-    Recorder.on_train_batch_end = on_train_batch_end
+    observe(AfterStep(work))
 
 
 def kill_while_writing(name, moment):
     """SIGKILL as the file or folder called `name` (or that ends so) is
     written: `"begun"` and half there, `"written"` whole but under its
     temporary name, or just `"renamed"`."""
-    flush, replace = atomic_files._flush, os.replace
-
-    def killing_flush(path):
-        if path.name.startswith(atomic_files.PARTIAL) and path.name.endswith(
-            name
-        ):
-            for part in (path, *path.rglob("*")):
-                if part.is_file():
-                    os.truncate(part, part.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        flush(path)
+    replace = os.replace
 
     def killing_replace(source, target):
         if not str(target).endswith(name):
             return replace(source, target)
+        if moment == "begun":
+            for part in (source, *source.rglob("*")):
+                if part.is_file():
+                    os.truncate(part, part.stat().st_size // 2)
         if moment == "renamed":
             replace(source, target)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    if moment == "begun":
-        atomic_files._flush = killing_flush
-    else:
-        os.replace = killing_replace
+    os.replace = killing_replace
 
 
 def pause_while_writing(name, seconds, announce):

@@ -1,15 +1,72 @@
+import argparse
 import dataclasses
+import json
 
 import pytest
 
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.config import BACKBONES
+from keras_mnist_sum.config import DIGIT_LOSSES
+from keras_mnist_sum.config import HEADS
+from keras_mnist_sum.config import OPTIMIZERS
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.settings import range_text
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+# What a run of the first edition wrote, in part.
+FIRST_EDITION = {
+    "preset": "fast",
+    "data": "sample",
+    "data_dir": None,
+    "validation_fraction": 0.0,
+    "difference": "signed",
+    "backbone": "small",
+    "width": 8,
+    "average_shift": 1,
+    "head": "exact",
+    "supervise": "sum,difference",
+    "digit_loss": "cross_entropy",
+    "steps": 60,
+    "deterministic": True,
+}
 
 
-def test_config_survives_json():
-    config = Config(seed=7, difference="signed", data_dir="a folder")
-    assert Config.from_json(config.to_json()) == config
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(seed=7, difference="signed", data_dir="a folder"),
+        Config(outputs=("sum", "digit"), supervise=("digit",), epochs=2.5),
+        Config(
+            custom_task=Task(digit=lambda d, n: d, product=lambda d, n: d * n)
+        ),
+        *(preset.config for preset in presets.PRESETS.values()),
+    ],
+)
+def test_config_survives_json(config):
+    found = Config.from_json(config.to_json())
+    assert found == config and found.task == config.task
+
+
+def test_reads_config_of_the_first_edition():
+    config = Config.from_json(json.dumps(FIRST_EDITION))
+    assert config == Config(
+        preset="fast",
+        data="sample",
+        validation_fraction=0.0,
+        difference="signed",
+        backbone="small",
+        width=8,
+        test_time_shift=1,
+        head="exact",
+        supervise=("sum", "difference"),
+        steps=60,
+    )
+    assert config.task == Task.named(difference="signed")
+    default = {"average_shift": 0, "supervise": "digit,sum,difference"}
+    assert Config.from_json(json.dumps(default)) == Config()
 
 
 @pytest.mark.parametrize(
@@ -19,6 +76,8 @@ def test_config_survives_json():
         ("steps", -1),
         ("steps", 1.5),
         ("steps", True),
+        ("epochs", 0.0),
+        ("epochs", "3"),
         ("deterministic", 1),
         ("batch_size", 0),
         ("learning_rate", 0.0),
@@ -28,6 +87,7 @@ def test_config_survives_json():
         ("seed", -1),
         ("seed", 2**31),
         ("width", 0),
+        ("beta_1", 1.0),
         ("validation_fraction", 0.9),
         ("difference", "modulo"),
         ("head", "tail"),
@@ -36,6 +96,10 @@ def test_config_survives_json():
         ("optimizer", "adagrad"),
         ("digit_loss", "hinge"),
         ("data", 3),
+        ("data", None),
+        ("outputs", "digit,sum"),
+        ("outputs", ("digit", 3)),
+        ("custom_task", {"digit": {}}),
     ],
 )
 def test_wrong_value_is_refused_by_name(name, value):
@@ -44,29 +108,217 @@ def test_wrong_value_is_refused_by_name(name, value):
 
 
 @pytest.mark.parametrize(
-    "supervise", ["", "digits", "sum,sum", "digit,", "digit sum"]
+    "supervise",
+    [
+        (),
+        ("",),
+        ("digits",),
+        ("sum", "sum"),
+        ("digit", ""),
+        ("digit sum",),
+        ("digit", "product"),
+        "digit",
+        "digit,sum",
+    ],
 )
 def test_supervision_must_name_outputs(supervise):
-    with pytest.raises(InputError, match="`supervise` must name"):
+    with pytest.raises(InputError, match="`supervise` must.*Received: "):
         Config(supervise=supervise)
+
+
+def test_all_outputs_are_supervised_by_default():
+    assert Config().supervised == ("digit", "sum", "difference")
+    config = Config(outputs=("product", "digit"))
+    assert config.supervised == ("product", "digit")
+
+
+@pytest.mark.parametrize(
+    "outputs, received",
+    [
+        (("digit", "quotient"), "'quotient'"),
+        (("sum", "difference"), r"\['sum', 'difference'\]"),
+        (("digit", ""), "''"),
+        ((), r"\[\]"),
+    ],
+)
+def test_outputs_must_be_known_and_have_the_digit(outputs, received):
+    with pytest.raises(InputError, match=f"Received: {received}"):
+        Config(outputs=outputs)
+
+
+def test_task_of_ones_own_replaces_the_named_outputs():
+    task = Task(digit=lambda d, n: d, product=lambda d, n: d * n)
+    config = Config(custom_task=task)
+    assert config.task is task and config.supervised == ("digit", "product")
+    for change in ({"outputs": ("digit", "sum")}, {"difference": "signed"}):
+        with pytest.raises(InputError, match="says what its outputs are"):
+            Config(custom_task=task, **change)
 
 
 @pytest.mark.parametrize("head", ["table", "concat", "argmax", "regression"])
 def test_without_digit_labels_the_arithmetic_must_be_given(head):
     with pytest.raises(InputError, match="only the head 'exact'"):
-        Config(supervise="sum", head=head)
-    Config(supervise="sum", head="exact")
+        Config(supervise=("sum",), head=head)
+    Config(supervise=("sum",), head="exact")
 
 
 def test_digit_loss_without_digit_labels_is_refused():
     with pytest.raises(InputError, match="needs its labels.*Received:"):
-        Config(supervise="sum", head="exact", digit_loss="negative_probability")
+        Config(
+            supervise=("sum",), head="exact", digit_loss="negative_probability"
+        )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", '{"stepz": 1}', "{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "3",
+        "{",
+        "[" * 10**5,
+        '{"stepz": 1}',
+        '{"steps": null}',
+        '{"custom_task": 3}',
+        '{"custom_task": {}}',
+        '{"outputs": [[]]}',
+        '{"outputs": {"digit": 1}}',
+        '{"supervise": [3]}',
+        '{"average_shift": 1, "supervise": 3}',
+    ],
+)
 def test_text_that_is_no_config_is_refused(text):
     with pytest.raises(InputError, match="Received:"):
         Config.from_json(text)
+
+
+def test_epochs_become_steps():
+    config = Config(epochs=2.5, batch_size=100).with_steps(1000)
+    assert (config.steps, config.epochs) == (25, None)
+    assert Config(epochs=0.001, batch_size=100).with_steps(1000).steps == 1
+    assert Config(steps=7).with_steps(1000) == Config(steps=7)
+
+
+def test_choices_are_the_keys_of_the_dicts_that_hold_them():
+    from keras_mnist_sum.models import backbones
+    from keras_mnist_sum.models import baselines
+    from keras_mnist_sum.models import heads
+    from keras_mnist_sum.training import optimization
+
+    assert set(BACKBONES) == {*backbones.BACKBONES, *baselines.BACKBONES}
+    assert set(HEADS) == {*heads.HEADS, *baselines.HEADS}
+    assert set(OPTIMIZERS) == set(optimization.OPTIMIZERS)
+    assert set(DIGIT_LOSSES) == set(optimization.DIGIT_LOSSES)
+
+
+# === Flags ===
+
+# For each field with a flag, what is said and what that means.
+FLAGS = {
+    "data": ("mnist.npz", "mnist.npz"),
+    "data_dir": ("a folder", "a folder"),
+    "validation_fraction": ("0.2", 0.2),
+    "outputs": ("digit,product", ("digit", "product")),
+    "difference": ("signed", "signed"),
+    "supervise": ("sum,digit", ("sum", "digit")),
+    "backbone": ("plain", "plain"),
+    "width": ("16", 16),
+    "head": ("exact", "exact"),
+    "test_time_shift": ("2", 2),
+    "precision": ("bfloat16", "bfloat16"),
+    "rotation": ("0.3", 0.3),
+    "scale": ("0.3", 0.3),
+    "shear": ("0.3", 0.3),
+    "shift": ("3", 3.0),
+    "elastic": ("0.5", 0.5),
+    "warp_fade_fraction": ("0.5", 0.5),
+    "steps": ("5", 5),
+    "epochs": ("3", 3.0),
+    "batch_size": ("7", 7),
+    "digit_loss": ("negative_probability", "negative_probability"),
+    "optimizer": ("sgd", "sgd"),
+    "learning_rate": ("1e-2", 0.01),
+    "warmup_fraction": ("0.3", 0.3),
+    "final_rate_fraction": ("0.3", 0.3),
+    "beta_1": ("0.5", 0.5),
+    "beta_2": ("0.5", 0.5),
+    "weight_decay": ("0", 0.0),
+    "seed": ("3", 3),
+    "deterministic": (None, False),
+}
+
+
+def parse(*arguments, **named):
+    parser = cli.ArgumentParser()
+    cli.add_config_arguments(parser, **named)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("name", [x for x in FIELDS if x in FLAGS])
+def test_flag_sets_its_field_and_no_other(name):
+    text, value = FLAGS[name]
+    flag = f"--{name.replace('_', '-')}"
+    given = ["--no-deterministic"] if text is None else [flag, text]
+    config = cli.config_of(parse(*given), Config())
+    assert config == dataclasses.replace(Config(), **{name: value})
+    assert config != Config()
+    assert type(getattr(config, name)) is type(value)
+
+
+def test_every_field_has_help_and_all_but_two_a_flag():
+    without_flag = {"preset", "custom_task"}
+    assert FLAGS.keys() | without_flag == FIELDS.keys()
+    parser = cli.ArgumentParser()
+    cli.add_config_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    for name, field in FIELDS.items():
+        assert field.metadata["help"]
+        assert (f"--{name.replace('_', '-')} " in text) == (name in FLAGS)
+        if name in FLAGS:
+            assert field.metadata["help"] in text
+            if field.metadata["choices"]:
+                assert "|".join(field.metadata["choices"]) in text
+
+
+def test_help_says_what_holds_without_a_flag():
+    parser = cli.ArgumentParser()
+    cli.add_config_arguments(parser, ("width", "seed", "deterministic", "data"))
+    text = " ".join(parser.format_help().split())
+    assert "(default: the preset's, 32)" in text  # Presets differ in it.
+    assert "(default: 0)" in text and "(default: on)" in text
+    assert "(default: auto)" in text and "--steps" not in text
+
+
+def test_without_flags_the_config_is_that_of_the_preset():
+    for preset in presets.PRESETS.values():
+        assert cli.config_of(parse(), preset.config) == preset.config
+
+
+def test_steps_replace_epochs_of_the_config_before():
+    config = cli.config_of(parse("--steps", "5"), Config(epochs=2.0))
+    assert (config.steps, config.epochs) == (5, None)
+
+
+def test_steps_and_epochs_together_are_refused():
+    with pytest.raises(InputError, match="Received: --steps 5 --epochs 2"):
+        cli.config_of(parse("--steps", "5", "--epochs", "2"), Config())
+
+
+def test_config_ignores_what_else_was_parsed():
+    values = argparse.Namespace(preset="other", target="x", seed=None)
+    assert cli.config_of(values, Config()) == Config()
+
+
+@pytest.mark.parametrize(
+    "field", [x for x in FIELDS.values() if x.metadata["range"]]
+)
+def test_error_says_the_range(field):
+    low, high = field.metadata["range"]
+    whole = field.type is int
+    with pytest.raises(InputError) as error:
+        Config(**{field.name: (int if whole else float)(2 * high + 1)})
+    assert range_text(low, high) in str(error.value)
+    assert field.metadata["unit"] in str(error.value)
 
 
 def test_each_preset_bears_its_own_name():

@@ -1,11 +1,16 @@
-"""What is imported when: nothing before there is work for it."""
+"""What is imported when: nothing before it is needed."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import keras_mnist_sum
 from benchmarks import startup
+from keras_mnist_sum import __main__
 
 ROOT = Path(__file__).parent.parent
 _HELP = """
@@ -26,7 +31,8 @@ _IMPORT = """
 import sys
 before = set(sys.modules)
 import keras_mnist_sum
-keras_mnist_sum.Config
+keras_mnist_sum.InputError
+dir(keras_mnist_sum)
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(sorted(new - sys.stdlib_module_names))
 """
@@ -57,7 +63,8 @@ def test_help_of_every_command_imports_only_python_and_the_package():
     commands = startup.commands()
     for one in (["train.py"], ["evaluate.py"], ["-m", "keras_mnist_sum"]):
         assert one in commands
-    assert ["-m", "keras_mnist_sum", "predict"] in commands
+    for name in __main__.COMMANDS:
+        assert ["-m", "keras_mnist_sum", name] in commands
     for command in commands:
         result = python("-c", _HELP, *command)
         assert "usage: " in result.stdout
@@ -67,6 +74,26 @@ def test_help_of_every_command_imports_only_python_and_the_package():
 def test_importing_the_package_imports_only_python_and_the_package():
     result = python("-c", _IMPORT)
     assert result.stdout.strip() == "['keras_mnist_sum']", result.stderr
+
+
+def test_config_and_task_import_only_python_and_the_package():
+    program = _IMPORT.replace("InputError", "Config, keras_mnist_sum.Task")
+    result = python("-c", program)
+    assert result.stdout.strip() == "['keras_mnist_sum']", result.stderr
+
+
+def test_public_names_are_shown_and_are_what_they_say():
+    assert set(keras_mnist_sum.__all__) <= set(dir(keras_mnist_sum))
+    # Of modules with the same names a public name is the function.
+    importlib.import_module("keras_mnist_sum.evaluation.evaluate")
+    importlib.import_module("keras_mnist_sum.training.train")
+    for name in set(keras_mnist_sum.__all__) - {"presets"}:
+        found = getattr(keras_mnist_sum, name)
+        assert callable(found) and found.__name__ == name
+        assert found.__doc__
+    assert keras_mnist_sum.presets.DEFAULT in keras_mnist_sum.presets.PRESETS
+    with pytest.raises(AttributeError, match="has no attribute 'tain'"):
+        _ = keras_mnist_sum.tain
 
 
 def test_training_imports_nothing_that_it_does_not_need():

@@ -1,19 +1,39 @@
-"""What all commands share: how they parse, how they fail."""
+"""What all commands share: how they start, what flags they have, how they fail.
+
+A command is a module here with `HELP`, a line; `add_arguments(parser)`; and
+`run(values)`, which returns an exit code or `None`. Modules import slow
+packages in `run`, so that `--help` takes a moment.
+"""
 
 import argparse
 import contextlib
+import dataclasses
 import errno
 import io
+import logging
 import os
+import shlex
 import signal
 import sys
+import types
 from collections.abc import Callable
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import NoReturn
+from typing import get_args
+from typing import get_origin
 
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.utils.console import setup_logging
+
+if TYPE_CHECKING:
+    from keras_mnist_sum.config import Config
+    from keras_mnist_sum.data.mnist import Mnist
 
 _REFUSALS = (
     errno.EACCES,
@@ -32,15 +52,51 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+def main(
+    command: types.ModuleType, script: str, arguments: list[str] | None
+) -> int:
+    """Runs one command as a script of its own, and returns the exit code.
+
+    Args:
+        command: The command's module.
+        script: Path of the script.
+        arguments: What follows its name. Default: those of this process.
+    """
+    parser = ArgumentParser(
+        prog=f"python {shlex.quote(os.path.relpath(script))}"
+    )
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run, prog=parser.prog)
+    argv = sys.argv[1:] if arguments is None else arguments
+    return run_parsed(parser.parse_args(argv), argv)
+
+
+def run_parsed(values: argparse.Namespace, argv: list[str]) -> int:
+    """Runs the command `values.run`, and returns the exit code.
+
+    Args:
+        values: The parsed command line. The command finds in it `prog`, how it
+            was called, and `argv`.
+        argv: What followed `values.prog` on the command line.
+    """
+    values.argv = argv
+
+    def command() -> int | None:
+        with setup_logging(getattr(values, "verbose", 1)):
+            return values.run(values)
+
+    return run(command)
+
+
 def run(command: Callable[[], int | None]) -> int:
     """Runs a command and returns its exit code.
 
-    What the command returned, or 0: done. 2: the input was wrong, or the system
+    0, or what the command returned: done. 2: the input was wrong, or the system
     refused a file. 3: training diverged. 4: another worker has ended. 130 and
-    143: stopped by SIGINT (Ctrl-C) and SIGTERM. In all these but the first a
-    line on standard error says what happened. 141: nobody reads the output any
-    more. Any other exception is a defect of the program and keeps its
-    traceback.
+    143: stopped by SIGINT (Ctrl-C) and SIGTERM. In each of these cases but the
+    first a line on standard error says what happened. 141: nobody reads the
+    output any more. Any other exception is a defect of the program and keeps
+    its traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -48,13 +104,13 @@ def run(command: Callable[[], int | None]) -> int:
             stream.reconfigure(errors="replace")
     try:
         code = command() or 0
-        sys.stdout.flush()  # Here, where it may fail, not as Python ends.
+        sys.stdout.flush()  # A failure here is caught, one at exit is not.
         return code
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Who read the output has gone (`| head`): there is no one to tell.
+        # The reader has gone (`| head`): there is no one to tell.
         _drop_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
@@ -82,6 +138,123 @@ def run(command: Callable[[], int | None]) -> int:
 
 
 def _drop_output() -> None:
-    """What is still to be written goes nowhere: it would fail once more."""
+    """Sends what is still to be written nowhere: it would fail once more."""
     with contextlib.suppress(OSError, ValueError):  # Tests have no file there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_config_arguments(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    names: Collection[str] = (),
+    default: str = "",
+) -> None:
+    """Adds a flag for each field of `Config` that has one, for `config_of`.
+
+    Args:
+        parser: Where to add them.
+        names: Only these fields. Default: all.
+        default: What help says of the default, where there is one. Default:
+            what the presets have.
+    """
+    from keras_mnist_sum.config import Config  # Imports numpy.
+
+    for field in dataclasses.fields(Config):
+        if field.metadata["flag"] and (not names or field.name in names):
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                help=f"{field.metadata['help']}{_default(field.name, default)}",
+                **_kind(field),
+            )
+
+
+def _kind(field: dataclasses.Field) -> dict[str, Any]:
+    """How `add_argument` reads a field's value."""
+    kind: Any = field.type
+    if isinstance(kind, types.UnionType):  # With None.
+        kind = get_args(kind)[0]
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if get_origin(kind) is tuple:
+        return {"type": _names, "metavar": "NAME,NAME"}
+    numbers = {int: "N", float: "X"}
+    metavar = (
+        "|".join(field.metadata["choices"])
+        or field.metadata["unit"].upper()
+        or numbers.get(kind, field.name.upper())
+    )
+    return {"type": kind, "metavar": metavar}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _default(name: str, words: str) -> str:
+    from keras_mnist_sum import presets
+
+    value = getattr(presets.PRESETS[presets.DEFAULT].config, name)
+    if value is None:  # The field's help says what that means.
+        return ""
+    if not words:
+        values = {getattr(x.config, name) for x in presets.PRESETS.values()}
+        words = "the preset's, " if len(values) > 1 else ""
+        if isinstance(value, bool):
+            value = "on" if value else "off"
+        words += ",".join(value) if isinstance(value, tuple) else str(value)
+    return f" (default: {words})"
+
+
+def config_of(values: argparse.Namespace, base: "Config") -> "Config":
+    """`base` with the values of the flags that were given.
+
+    Args:
+        values: What was parsed by flags that `add_config_arguments` added.
+        base: The config to start from.
+
+    Raises:
+        InputError: If a value cannot be used, or two contradict each other.
+    """
+    changes = {
+        field.name: value
+        for field in dataclasses.fields(base)
+        if field.metadata["flag"]
+        and (value := getattr(values, field.name, None)) is not None
+    }
+    if "steps" in changes:
+        if "epochs" in changes:
+            raise InputError(
+                "--steps and --epochs both say how long a run is. Received: "
+                f"--steps {values.steps} --epochs {values.epochs:g}"
+            )
+        changes["epochs"] = None
+    return dataclasses.replace(base, **changes)
+
+
+def load_data(
+    values: argparse.Namespace,
+    config: "Config | None" = None,
+    test_only: bool = False,
+) -> "Mnist":
+    """Loads MNIST from where the flags `--data` and `--data-dir` say, else from
+    where a run had it, and logs what is to be known of it.
+
+    Args:
+        values: What was parsed.
+        config: The run's, if there is one.
+        test_only: As for `load_mnist`.
+
+    Raises:
+        InputError: If the data cannot be used.
+    """
+    from keras_mnist_sum.data.sources import load_mnist
+
+    data, data_dir = values.data, values.data_dir
+    if config and data in (None, config.data):
+        data = config.data
+        # On another machine it may lie elsewhere.
+        if config.data_dir and Path(config.data_dir).is_dir():
+            data_dir = data_dir or config.data_dir
+    mnist = load_mnist(data or "auto", data_dir, test_only)
+    if mnist.warning:
+        logging.getLogger(__name__).warning(mnist.warning)
+    return mnist

@@ -1,87 +1,104 @@
-"""The command `show-data`: a batch as the model gets it, before training."""
+"""The command `show-data`: draws a batch as the model gets it in training."""
 
+import argparse
 from pathlib import Path
 
-import numpy as np
-
-from keras_mnist_sum import task
-from keras_mnist_sum.config import Config
-from keras_mnist_sum.data import pipeline
-from keras_mnist_sum.data.sources import Mnist
+from keras_mnist_sum import presets
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.reporting import image_grids
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.utils import atomic_files
 
+HELP = "draw a training batch, as the model gets it"
 
-def check_step(config: Config, step: int) -> None:
-    """Checks that a run with `config` has a step `step`.
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what this command takes."""
+    parser.description = (
+        "Draws images of a training batch, warped as the model gets them, with "
+        "their numbers and targets. A batch is a function of config, data and "
+        "step: it is the one that such a run trains on."
+    )
+    parser.usage = "%(prog)s [RUN] [--step K] [--out FILE] [FLAG ...]"
+    parser.add_argument(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="a run directory: its config and data (default: those of a "
+        "preset)",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"the config to start from (default: {presets.DEFAULT})",
+    )
+    parser.add_argument(
+        "--step",
+        type=int,
+        default=0,
+        metavar="K",
+        help="which batch, from 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the PNG file to write (default: batch-K.png)",
+    )
+    cli.add_config_arguments(
+        parser.add_argument_group("config", "These change the config."),
+        default="the run's or preset's",
+    )
+
+
+def run(values: argparse.Namespace) -> None:
+    """Draws the batch, and says what was drawn.
 
     Raises:
-        InputError: If it has not.
+        InputError: If a flag, the data or the run cannot be used.
     """
-    if not 0 <= step < config.steps:
+    if values.target and values.preset:
         raise InputError(
-            f"`step` must be one of the run, 0 to {config.steps - 1}. "
-            f"Received: step={step}"
+            "A run has a preset of its own. "
+            f"Received: {str(values.target)!r} and --preset {values.preset}"
         )
+    if values.target:
+        base = Run(values.target).read_config()
+    else:
+        base = presets.get(values.preset or presets.DEFAULT).config
+    config = cli.config_of(values, base)
+    path = values.out or Path(f"batch-{values.step}.png")
+    atomic_files.check_file(path)
+    from keras_mnist_sum.utils.quiet import import_tensorflow
 
+    import_tensorflow()
+    import numpy as np
 
-def batch_of(
-    mnist: Mnist, config: Config, step: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The batch that a run with `config` trains on in its step `step`.
+    from keras_mnist_sum.data import pipeline
+    from keras_mnist_sum.reporting import image_grids
 
-    Args:
-        mnist: The data.
-        config: The run's.
-        step: From 0 to `config.steps - 1`.
-
-    Returns:
-        `(inputs, targets)`, as `pipeline.training_dataset` yields them.
-
-    Raises:
-        InputError: If the run has no such step, or a batch needs more images
-            than there are.
-    """
-    check_step(config, step)
-    images, labels, *_ = mnist.hold_out(config.validation_fraction)
-    batches = pipeline.training_dataset(images, labels, config, step)
-    return next(batches.take(1).as_numpy_iterator())
-
-
-def show_data(mnist: Mnist, config: Config, step: int, path: Path) -> str:
-    """Draws images of a batch, with what goes in and what is to come out.
-
-    Args:
-        mnist: The data.
-        config: The run.
-        step: The batch of which step.
-        path: The PNG file to write.
-
-    Returns:
-        What was written, in a line.
-
-    Raises:
-        InputError: As `batch_of`, or if the file cannot be written.
-    """
-    inputs, targets = batch_of(mnist, config, step)
-    values = {}
-    for name, output in task.outputs(config.difference).items():
-        target = targets[name]
-        values[name] = (
-            np.array(output.values)[target]
-            if target.ndim == 1
-            else target[:, 0].astype(int)
-        )  # (batch,)
-    shown = min(image_grids.MOST, len(inputs["image"]))
-    what = (
-        f"{shown} of {config.batch_size} examples of batch {step:,} of "
+    if config.epochs is None:  # Data may take long to come.
+        pipeline.check_step(config, values.step)
+    mnist = cli.load_data(values, base)
+    split = mnist.split(config.validation_fraction)
+    config = config.with_steps(len(split.images))
+    inputs, targets = pipeline.batch(mnist, config, values.step)
+    count = min(image_grids.MOST, config.batch_size)
+    title = (
+        f"{count} of {config.batch_size} examples of batch {values.step:,} of "
         f"{config.steps:,}: preset {config.preset}, seed {config.seed}, "
         f"{mnist.description}"
     )
+    drawn = {
+        name: target[:, 0].astype("int64")  # A regression's values.
+        if (target := targets[name]).ndim == 2
+        else output.decode(np.eye(output.num_classes)[target])
+        for name, output in config.task.items()
+    }
     figure = image_grids.batch(
-        inputs["image"], inputs["number"].argmax(axis=1), values, what
+        inputs["image"], inputs["number"].argmax(axis=1), drawn, title
     )
-    with atomic_files.written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=150)
-    return f"written  {path}: {what}"
+    with atomic_files.atomic_write(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)
+    print(f"written  {path}: {title}")

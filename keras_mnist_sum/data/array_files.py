@@ -32,36 +32,35 @@ def read_idx(path: Path, ndim: int, largest: int) -> np.ndarray:
     Raises:
         InputError: If it is not such a file, is not whole or too large.
     """
-
-    def refuse(why: str) -> InputError:
-        return InputError(
-            f"Not a whole IDX file. Received: {str(path)!r} ({why})"
-        )
-
     try:
-        with _opened(path) as file:
-            header = file.read(4 + 4 * ndim)
-            if len(header) < 4 + 4 * ndim:
-                raise refuse("its header is cut short")
-            magic, *shape = struct.unpack(f">{1 + ndim}I", header)
-            if magic != 0x0800 + ndim:
-                raise refuse(f"it starts with {header[:4].hex()}")
-            size = math.prod(shape)
-            if size > largest:
-                raise refuse(f"its header claims a shape of {tuple(shape)}")
-            content = bytearray()  # Grows with what is there, not announced.
-            while len(content) <= size and (chunk := file.read(2**20)):
-                content += chunk
-    except (OSError, EOFError, zlib.error) as error:
-        raise refuse(str(error)) from error
+        compressed = path.suffix == ".gz"
+        with gzip.open(path) if compressed else open(path, "rb") as file:
+            return _read_idx(file, ndim, largest)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(
+            f"Not a whole IDX file. Received: {str(path)!r} ({error})"
+        ) from error
+
+
+def _read_idx(
+    file: BinaryIO | gzip.GzipFile, ndim: int, largest: int
+) -> np.ndarray:
+    header = file.read(4 + 4 * ndim)
+    if len(header) < 4 + 4 * ndim:
+        raise ValueError("its header is cut short")
+    magic, *shape = struct.unpack(f">{1 + ndim}I", header)
+    if magic != 0x0800 + ndim:
+        raise ValueError(f"it starts with {header[:4].hex()}")
+    size = math.prod(shape)
+    if size > largest:
+        raise ValueError(f"its header claims a shape of {tuple(shape)}")
+    content = bytearray()  # Grows with what is there, not announced.
+    while len(content) <= size and (chunk := file.read(2**20)):
+        content += chunk
     if len(content) != size:
         words = "more" if len(content) > size else f"only {len(content)}"
-        raise refuse(f"{size} bytes announced, {words} found")
+        raise ValueError(f"{size} bytes announced, {words} found")
     return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
 
 
 def read_npz(

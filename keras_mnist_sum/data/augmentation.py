@@ -1,4 +1,10 @@
-"""Random warps of a batch of images, as a pure function of a seed."""
+"""Random changes to a batch of images, as pure functions of a seed.
+
+To add one, write a function like those below, add a line to `AUGMENTATIONS` at
+the end, and give `Config` a field for each of its settings.
+"""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -7,10 +13,10 @@ def random_affine(
     images: tf.Tensor,
     seed: tf.Tensor,
     *,
-    rotation: float = 0.0,
-    scale: float = 0.0,
-    shear: float = 0.0,
-    shift: float = 0.0,
+    rotation: tf.Tensor | float = 0.0,
+    scale: tf.Tensor | float = 0.0,
+    shear: tf.Tensor | float = 0.0,
+    shift: tf.Tensor | float = 0.0,
     batch_size: int | None = None,
     part: slice = slice(None),
 ) -> tf.Tensor:
@@ -70,7 +76,7 @@ def random_elastic(
     images: tf.Tensor,
     seed: tf.Tensor,
     *,
-    displacement: float,
+    elastic: tf.Tensor | float,
     batch_size: int | None = None,
     part: slice = slice(None),
 ) -> tf.Tensor:
@@ -84,18 +90,17 @@ def random_elastic(
     Args:
         images: float32 tensor of shape `(batch, height, width, channels)`.
         seed: Integer tensor of shape `(2,)`. Equal seeds give equal fields.
-        displacement: Standard deviation of the points' shifts along each
-            axis, in pixels.
-        batch_size: Number of images to draw for: more than `images` where they
-            are a part of a batch alone.
-        part: Which part of it they are.
+        elastic: Standard deviation of the points' shifts along each axis, in
+            pixels.
+        batch_size: As in `random_affine`.
+        part: As in `random_affine`.
 
     Returns:
         A tensor of the shape and dtype of `images`.
     """
     batch, height, width, channels = tf.unstack(tf.shape(images))
     shape = (batch_size or batch, 5, 5, 2)
-    field = displacement * tf.random.stateless_normal(shape, seed)[part]
+    field = elastic * tf.random.stateless_normal(shape, seed)[part]
     field = tf.image.resize(field, (height, width), method="bicubic")
     rows, columns = tf.meshgrid(
         tf.range(tf.cast(height, tf.float32)),
@@ -111,10 +116,20 @@ def random_elastic(
 
     pixels = tf.reshape(images, (batch, height * width, channels))
     corner = top * width + left  # (batch, height, width)
-
-    def neighbour(offset: tf.Tensor) -> tf.Tensor:
-        return tf.gather(pixels, corner + offset, batch_dims=1)
-
-    upper = neighbour(0) * (1 - right) + neighbour(1) * right
-    lower = neighbour(width) * (1 - right) + neighbour(width + 1) * right
+    top_left = tf.gather(pixels, corner, batch_dims=1)
+    top_right = tf.gather(pixels, corner + 1, batch_dims=1)
+    bottom_left = tf.gather(pixels, corner + width, batch_dims=1)
+    bottom_right = tf.gather(pixels, corner + width + 1, batch_dims=1)
+    upper = top_left * (1 - right) + top_right * right
+    lower = bottom_left * (1 - right) + bottom_right * right
     return upper * (1 - down) + lower * down
+
+
+# In the order in which they are applied: the number of the stream of random
+# draws, which no other stream may have (`pipeline` has 0, 2 and 3), the
+# function, and the settings that it takes from the config, by name. All
+# settings fade to 0; where all are 0, the function is not called.
+AUGMENTATIONS: dict[int, tuple[Callable[..., tf.Tensor], tuple[str, ...]]] = {
+    1: (random_affine, ("rotation", "scale", "shear", "shift")),
+    4: (random_elastic, ("elastic",)),
+}

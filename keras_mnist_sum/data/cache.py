@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_mnist_sum.data import array_files
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.utils.atomic_files import written_aside
+from keras_mnist_sum.utils.atomic_files import atomic_write
 
 _LARGEST = 2**30  # bytes
 
@@ -25,18 +25,17 @@ def folder() -> Path:
 
 
 def cached(
-    files: Iterable[Any], decode: Callable[[], dict[str, Any]]
+    files: Iterable[Path], decode: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Returns what `decode()` returns, or returned when it was last called for
-    the same files.
+    """Returns what `decode()` returns, or returned for the same files before.
 
-    What is kept is called by the SHA-256 of the files' contents, so it is
-    never that of others, and is compared with its checksums as it is read. If
-    it is damaged, or nothing can be kept, `decode` is called.
+    The arrays are kept under the SHA-256 of the files' contents, and compared
+    with their checksums as they are read. If they are damaged, or nothing can
+    be kept, `decode` is called.
 
     Args:
-        files: The paths of all that `decode` reads, in a fixed order.
-        decode: A function that returns arrays by name.
+        files: All files that `decode` reads, in a fixed order.
+        decode: Returns arrays by name.
     """
     sha256 = hashlib.sha256()
     for file in files:
@@ -49,6 +48,6 @@ def cached(
         return decode()
     except (OSError, ValueError):
         arrays = decode()
-        with contextlib.suppress(InputError), written_aside(path) as aside:
-            np.savez(aside, **arrays)
+        with contextlib.suppress(InputError), atomic_write(path) as temporary:
+            np.savez(temporary, **arrays)
         return arrays

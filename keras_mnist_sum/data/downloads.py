@@ -34,7 +34,7 @@ def fetch(url: str, path: Path, size: int, sha256: str) -> None:
     """
     name = url.rpartition("/")[2]
     received, digest = 0, hashlib.sha256()
-    with _opened(url) as response, open(path, "wb") as file:
+    with _open(url) as response, open(path, "wb") as file:
         kind = response.headers.get_content_type()
         # Without a length there might be no end.
         if response.length != size:
@@ -67,31 +67,31 @@ def fetch(url: str, path: Path, size: int, sha256: str) -> None:
         )
 
 
-def _opened(url: str) -> http.client.HTTPResponse:
+def _open(url: str) -> http.client.HTTPResponse:
     """The server's answer, in `TIMEOUT` seconds."""
-    outcome: list = []
-
-    def ask() -> None:
-        try:
-            outcome.append(urllib.request.urlopen(url, timeout=TIMEOUT))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            outcome.append(error)
-
+    answers: list[http.client.HTTPResponse | Exception] = []
     # In a thread, since a name look-up has no time limit of its own.
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=_ask, args=(url, answers), daemon=True)
     thread.start()
     thread.join(TIMEOUT)
-    answer = outcome[0] if outcome else TimeoutError()
+    answer = answers[0] if answers else TimeoutError()
     if isinstance(answer, urllib.error.HTTPError):
         answer.close()
         raise DownloadError(f"the server says {answer.code} {answer.reason}")
     if isinstance(answer, Exception):
         why = getattr(answer, "reason", answer)
-        if isinstance(why, (TimeoutError, socket.gaierror)):
+        if isinstance(why, TimeoutError | socket.gaierror):
             raise DownloadError("no network") from answer
         words = " ".join(str(why).split()) or type(why).__name__
         raise DownloadError(f"no usable answer: {words}"[:200]) from answer
     return answer
+
+
+def _ask(url: str, answers: list) -> None:
+    try:
+        answers.append(urllib.request.urlopen(url, timeout=TIMEOUT))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        answers.append(error)
 
 
 def _next_chunk(response: http.client.HTTPResponse, name: str) -> bytes:

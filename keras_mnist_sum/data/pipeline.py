@@ -5,19 +5,20 @@ buffer, no generator state. A pipeline that starts at step `k` therefore yields
 what one that started at 0 would yield from there on.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
-from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.data import augmentation
-from keras_mnist_sum.data.sources import check_examples
+from keras_mnist_sum.data.augmentation import AUGMENTATIONS
+from keras_mnist_sum.data.mnist import Mnist
+from keras_mnist_sum.data.mnist import check_examples
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.task import NUM_DIGITS
 
-# One stream of random draws each: two streams never share a seed.
-_SHUFFLE, _WARP, _NUMBER, _VALIDATION_NUMBER, _ELASTIC = range(5)
+# Streams of random draws, beside those of `AUGMENTATIONS`: two never share a
+# seed.
+SHUFFLE, NUMBER, VALIDATION_NUMBER = 0, 2, 3
 
 # No loop or branch below depends on a tensor, so there is nothing to translate;
 # looking for some would take most of the time that making a dataset does.
@@ -40,8 +41,8 @@ def training_dataset(
     Args:
         images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
         labels: Integer array of shape `(examples,)`, values 0-9.
-        config: Its `seed`, `batch_size`, `steps`, `difference`, `head` and
-            ranges of augmentation are used.
+        config: Its `seed`, `batch_size`, `steps`, `task`, `head` and
+            augmentations are used.
         start_step: The first batch to yield.
         part: The examples of each batch to yield. Nothing is computed for the
             others but their random draws.
@@ -49,9 +50,9 @@ def training_dataset(
     Returns:
         A dataset of `(inputs, targets)`: `inputs` holds `image`, float32
         `(batch, 28, 28, 1)` in 0-1, and `number`, float32 one-hot
-        `(batch, 10)`; `targets` holds `digit`, `sum` and `difference`, int64
-        classes `(batch,)`, but float32 values `(batch, 1)` of `sum` and
-        `difference` for the head `regression`.
+        `(batch, 10)`; `targets` holds for each output of the task int64
+        classes `(batch,)`, or, for the head `regression` and all outputs but
+        `digit`, float32 values `(batch, 1)`.
 
     Raises:
         InputError: If the arrays do not fit this description, hold fewer
@@ -63,48 +64,106 @@ def training_dataset(
         raise InputError(
             f"`start_step` must not be negative. Received: {start_step}"
         )
-    all_images = tf.constant(images[..., np.newaxis])
-    all_labels = tf.constant(labels, tf.int64)
-    affine = any((config.rotation, config.scale, config.shear, config.shift))
+    pixels, digits = tf.constant(images), tf.constant(labels, tf.int64)
 
     @_as_it_is
     def image_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        index = _epoch_shuffle(
-            step, config.batch_size, len(images), config.seed
-        )[part]
-        batch = tf.cast(tf.gather(all_images, index), tf.float32) / 255.0
+        index = _shuffled(step, config.batch_size, len(images), config.seed)
+        index = index[part]
+        batch = scale_pixels(tf.gather(pixels, index))
         strength = _warp_strength(step, config)
-        if affine:
-            batch = augmentation.random_affine(
-                batch,
-                _seed(config.seed, _WARP, step),
-                rotation=strength * config.rotation,
-                scale=strength * config.scale,
-                shear=strength * config.shear,
-                shift=strength * config.shift,
-                batch_size=config.batch_size,
-                part=part,
-            )
-        if config.elastic:
-            batch = augmentation.random_elastic(
-                batch,
-                _seed(config.seed, _ELASTIC, step),
-                displacement=strength * config.elastic,
-                batch_size=config.batch_size,
-                part=part,
-            )
-        return batch, tf.gather(all_labels, index)
+        for stream, (augment, names) in AUGMENTATIONS.items():
+            settings = {name: getattr(config, name) for name in names}
+            if any(settings.values()):
+                batch = augment(
+                    batch,
+                    draw_seed(config.seed, stream, step),
+                    batch_size=config.batch_size,
+                    part=part,
+                    **{name: strength * x for name, x in settings.items()},
+                )
+        return batch, tf.gather(digits, index)
 
     @_as_it_is
     def number_batch(step: tf.Tensor) -> tf.Tensor:
-        seed = _seed(config.seed, _NUMBER, step)
-        return _numbers(config.batch_size, seed)[part]
+        seed = draw_seed(config.seed, NUMBER, step)
+        return _draw_numbers(config.batch_size, seed)[part]
 
     steps = tf.data.Dataset.range(start_step, config.steps)
-    mnist = steps.map(image_batch, num_parallel_calls=2)
-    numbers = steps.map(number_batch)
-    dataset = tf.data.Dataset.zip(mnist, numbers).map(_example(config))
+    dataset = _with_targets(
+        steps.map(image_batch, num_parallel_calls=2),
+        steps.map(number_batch),
+        config,
+    )
     return without_autotuning(dataset.prefetch(4))
+
+
+def validation_dataset(
+    images: np.ndarray, labels: np.ndarray, config: Config
+) -> tf.data.Dataset:
+    """Every validation image once, unwarped, each with one number.
+
+    The numbers are drawn from `config.seed` and are the same in every epoch,
+    so that epochs compare. The last batch may be smaller.
+
+    Args:
+        images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
+        labels: Integer array of shape `(examples,)`, values 0-9.
+        config: Its `seed`, `task` and `head` are used.
+
+    Returns:
+        A dataset of `(inputs, targets)` as in `training_dataset`.
+
+    Raises:
+        InputError: If the arrays do not fit this description.
+    """
+    check_examples(images, labels)
+    seed = draw_seed(config.seed, VALIDATION_NUMBER, 0)
+    mnist = tf.data.Dataset.from_tensor_slices((images, labels.astype("int64")))
+    numbers = tf.data.Dataset.from_tensor_slices(
+        _draw_numbers(len(images), seed)
+    )
+    mnist = mnist.batch(500).map(
+        _as_it_is(lambda images, digits: (scale_pixels(images), digits))
+    )
+    dataset = _with_targets(mnist, numbers.batch(500), config)
+    return without_autotuning(dataset.cache())
+
+
+def batch(
+    mnist: Mnist, config: Config, step: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The batch that a run with `config` trains on in its step `step`.
+
+    Args:
+        mnist: The data.
+        config: The run's.
+        step: From 0 to `config.steps - 1`.
+
+    Returns:
+        `(inputs, targets)`, as `training_dataset` yields them.
+
+    Raises:
+        InputError: If the run has no such step, or a batch needs more images
+            than there are.
+    """
+    check_step(config, step)
+    split = mnist.split(config.validation_fraction)
+    batches = training_dataset(split.images, split.labels, config, step)
+    return next(batches.take(1).as_numpy_iterator())
+
+
+def check_step(config: Config, step: int) -> None:
+    """Checks that a run with `config` has a step `step`.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if not 0 <= step < config.steps:
+        raise InputError(
+            f"`step` must be one of the run, 0 to {config.steps - 1}. "
+            f"Received: step={step}"
+        )
 
 
 def check_batch_size(batch_size: int, num_images: int) -> None:
@@ -120,83 +179,57 @@ def check_batch_size(batch_size: int, num_images: int) -> None:
         )
 
 
-def validation_dataset(
-    images: np.ndarray, labels: np.ndarray, config: Config
-) -> tf.data.Dataset:
-    """Every held-out image once, unwarped, each with one number.
-
-    The numbers are drawn from `config.seed` and are the same in every epoch,
-    so that epochs compare. The last batch may be smaller.
+def scale_pixels(images: tf.Tensor) -> tf.Tensor:
+    """What a model takes as `image`.
 
     Args:
-        images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
-        labels: Integer array of shape `(examples,)`, values 0-9.
-        config: Its `seed`, `difference` and `head` are used.
+        images: uint8 tensor of shape `(batch, 28, 28)`, 0-255.
 
     Returns:
-        A dataset of `(inputs, targets)` as in `training_dataset`.
-
-    Raises:
-        InputError: If the arrays do not fit this description.
+        A float32 tensor of shape `(batch, 28, 28, 1)` in 0-1.
     """
-    check_examples(images, labels)
-    mnist = tf.data.Dataset.from_tensor_slices(
-        (images[..., np.newaxis], labels.astype("int64"))
-    ).map(
-        _as_it_is(
-            lambda image, label: (tf.cast(image, tf.float32) / 255.0, label)
-        )
-    )
-    numbers = tf.data.Dataset.from_tensor_slices(
-        _numbers(len(images), _seed(config.seed, _VALIDATION_NUMBER, 0))
-    )
-    dataset = tf.data.Dataset.zip(mnist.batch(500), numbers.batch(500)).map(
-        _example(config)
-    )
-    return without_autotuning(dataset.cache())
+    return tf.cast(tf.reshape(images, (-1, *IMAGE_SHAPE)), tf.float32) / 255.0
 
 
-def _example(config: Config) -> Callable:
-    outputs = task.outputs(config.difference)
-    tables = {name: output.table for name, output in outputs.items()}
+def _with_targets(
+    mnist: tf.data.Dataset, numbers: tf.data.Dataset, config: Config
+) -> tf.data.Dataset:
+    """Zips batches of `(image, digit)` with batches of numbers."""
+    tables = {name: output.table for name, output in config.task.items()}
     if config.head == "regression":
-        for name in ("sum", "difference"):
-            values = outputs[name].truth[..., np.newaxis]  # (10, 10, 1)
-            tables[name] = values.astype("float32")
+        for name, output in config.task.items():
+            if name != "digit":  # It has classes all the same.
+                values = output.pair_values.astype("float32")
+                tables[name] = values[..., np.newaxis]  # (10, 10, 1)
 
     @_as_it_is
-    def example(mnist: tuple, number: tf.Tensor) -> tuple[dict, dict]:
+    def example(
+        mnist: tuple[tf.Tensor, tf.Tensor], number: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         image, digit = mnist
         pair = tf.stack([digit, number], axis=1)  # (batch, 2)
-        inputs = {
-            "image": image,
-            "number": tf.one_hot(number, task.NUM_DIGITS),
-        }
-        targets = {
-            name: tf.gather_nd(table, pair) for name, table in tables.items()
-        }
+        inputs = {"image": image, "number": tf.one_hot(number, NUM_DIGITS)}
+        targets = {name: tf.gather_nd(x, pair) for name, x in tables.items()}
         return inputs, targets
 
-    return example
+    return tf.data.Dataset.zip(mnist, numbers).map(example)
 
 
-def _epoch_shuffle(
+def _shuffled(
     step: tf.Tensor, batch_size: int, num_images: int, seed: int
 ) -> tf.Tensor:
     """Indices of the images in batch `step`, int64 `(batch_size,)`."""
     position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch, place = position // num_images, position % num_images
+    last_index = tf.constant(num_images - 1, tf.int64)
     # A batch touches at most two epochs: it has no more images than an epoch.
-    first, last = epoch[0], epoch[-1]
-
-    def permuted(of_epoch: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.index_shuffle(
-            place,
-            _seed(seed, _SHUFFLE, of_epoch),
-            tf.constant(num_images - 1, tf.int64),
+    first, last = (
+        tf.random.experimental.index_shuffle(
+            place, draw_seed(seed, SHUFFLE, one), last_index
         )
-
-    return tf.where(epoch == first, permuted(first), permuted(last))
+        for one in (epoch[0], epoch[-1])
+    )
+    return tf.where(epoch == epoch[0], first, last)
 
 
 def _warp_strength(step: tf.Tensor, config: Config) -> tf.Tensor:
@@ -205,13 +238,14 @@ def _warp_strength(step: tf.Tensor, config: Config) -> tf.Tensor:
     return tf.minimum(left / max(config.warp_fade_fraction, 1e-9), 1.0)
 
 
-def _numbers(count: int, seed: tf.Tensor) -> tf.Tensor:
+def _draw_numbers(count: int, seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform(
-        (count,), seed, 0, task.NUM_DIGITS, dtype=tf.int64
+        (count,), seed, 0, NUM_DIGITS, dtype=tf.int64
     )
 
 
-def _seed(seed: int, stream: int, step: tf.Tensor | int) -> tf.Tensor:
+def draw_seed(seed: int, stream: int, step: tf.Tensor | int) -> tf.Tensor:
+    """The seed of a stream's draws for one step, an integer tensor `(2,)`."""
     return tf.random.fold_in([seed, stream], step)
 
 

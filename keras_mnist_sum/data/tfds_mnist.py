@@ -1,24 +1,22 @@
 """MNIST by tensorflow-datasets: found, or downloaded and prepared, and read."""
 
 import contextlib
-import fcntl
 import functools
 import io
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_mnist_sum import task
 from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import downloads
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.utils.quiet import system_errors
 
 # The host that tensorflow-datasets downloads MNIST from, and the sizes and
@@ -42,90 +40,66 @@ FILES = {
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     ),
 }
-_COUNTS = {"train": 60_000, "test": 10_000}
-_ASIDE = ".mnist-"
+COUNTS = {"train": 60_000, "test": 10_000}
+TEMPORARY = ".mnist-"  # so begins a folder in which a set is prepared
 _DEFAULT = "~/tensorflow_datasets"
+_logger = logging.getLogger(__name__)
 
 
 class NotAvailable(InputError):
-    """Raised when MNIST is neither prepared nor to be had.
+    """Raised when MNIST is not prepared and cannot be downloaded.
 
     Attributes:
         reason: Why, in a few words.
     """
 
-    def __init__(self, reason: str, received: str):
+    def __init__(self, reason: str, folder: str) -> None:
         super().__init__(
             f"MNIST is not prepared and cannot be downloaded ({reason}). "
-            f"Use --data sample or give a path. Received: {received}"
+            "Use --data sample or give a path. "
+            f"Received: data_dir={folder!r}"
         )
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What tensorflow-datasets holds.
-
-    Attributes:
-        arrays: `train_images`, `train_labels`, `test_images`, `test_labels`,
-            as `sources.Mnist` has them.
-        version: The version of the prepared set.
-        data_dir: The folder that it is in, absolute.
-    """
-
-    arrays: dict[str, Any]
-    version: str
-    data_dir: str
-
-
-def load(
-    data_dir: str | None, test_only: bool, say: Callable[[str], object]
-) -> Prepared:
-    """Reads MNIST, after downloading and preparing it if that is needed.
+def find_or_prepare(data_dir: str | None) -> Path:
+    """Finds MNIST, or downloads and prepares it.
 
     A set is there as a whole or not at all: it is prepared in a folder of its
-    own, which then takes its place. Of several processes that do so at once,
-    one succeeds and the others use what it prepared.
+    own, which is then moved into place. Of several processes that do so at
+    once, one prepares it and the others use the result.
 
     Args:
-        data_dir: As `sources.load_mnist` has it, and `test_only`.
-        say: Called with a line when a download begins.
+        data_dir: As `sources.load_mnist` has it.
+
+    Returns:
+        The folder of the prepared version: `<data_dir>/mnist/<version>`,
+        absolute.
 
     Raises:
         NotAvailable: If it is not prepared and cannot be.
-        InputError: If what is prepared is damaged.
+        InputError: If something else stands in its place.
     """
     name = data_dir or os.environ.get("TFDS_DATA_DIR") or _DEFAULT
-    received = f"data_dir={name!r}"
     if "://" in name:
-        raise NotAvailable("only a local folder is read", received)
+        raise NotAvailable("only a local folder is read", name)
     expanded = os.path.expanduser(name)
     if expanded.startswith("~"):
-        raise NotAvailable("there is no home directory", received)
+        raise NotAvailable("there is no home directory", name)
     folder = Path(os.path.realpath(expanded))
     try:
-        version = _find(folder) or _prepare(folder, say)
-    except (downloads.DownloadError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        received = f"data_dir={str(folder)!r}"
-        raise NotAvailable(reason, received) from error
-    try:
-        arrays = _read(version, test_only)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"Cannot read the MNIST prepared in {str(version)!r}: "
-            "remove that folder to have it prepared again. "
-            f"Received: {type(error).__name__}"
-        ) from error
-    return Prepared(arrays, version.name, str(folder))
+        return find(folder) or _prepare(folder)
+    except downloads.DownloadError as error:
+        raise NotAvailable(str(error), str(folder)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NotAvailable(reason, str(folder)) from error
 
 
-def _find(folder: Path) -> Path | None:
-    """The folder of the newest prepared version in `folder`, or `None`.
+def find(folder: Path) -> Path | None:
+    """The newest version that is prepared in a folder, or `None`.
 
-    Told from the folder alone: `tfds.builder` asks the network first.
+    `tfds.builder` would ask the network first.
     """
     versions = folder / "mnist"
     if not versions.exists():
@@ -138,50 +112,58 @@ def _find(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _prepare(folder: Path, say: Callable[[str], object]) -> Path:
-    """Downloads MNIST and has tensorflow-datasets prepare it in `folder`;
-    returns as `_find`.
-
-    The download is ours: that of tensorflow-datasets waits for a silent
-    server without end.
-    """
-    import tensorflow_datasets as tfds
-
-    smallest, known = next(iter(FILES.items()))
-    with tempfile.NamedTemporaryFile() as file:  # Does a server answer?
-        downloads.fetch(MIRROR + smallest, Path(file.name), *known)
+def _prepare(folder: Path) -> Path:
+    # The download is ours: that of tensorflow-datasets waits for a silent
+    # server without end.
+    smallest = next(iter(FILES))
+    with tempfile.TemporaryDirectory() as probe:  # Does a server answer?
+        _download(smallest, probe)
     megabytes = sum(size for size, _ in FILES.values()) / 1e6
-    say(f"data   downloading MNIST, {megabytes:.0f} MB, to {folder}")
+    _logger.info("data   downloading MNIST, %.0f MB, to %s", megabytes, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        found = _find(folder)
-        if found is not None:
+        if found := find(folder):
             return found
-        for litter in folder.glob(f"{_ASIDE}*"):
+        for litter in folder.glob(f"{TEMPORARY}*"):
             shutil.rmtree(litter, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
-            builder = tfds.builder("mnist", data_dir=aside)
-            version = Path("mnist", str(builder.version))
-            if (folder / version).exists():
-                raise InputError(
-                    "This folder is no whole set of tensorflow-datasets: "
-                    f"remove it. Received: {str(folder / version)!r}"
-                )
-            for name, known in FILES.items():
-                downloads.fetch(MIRROR + name, Path(aside, name), *known)
-            say("data   preparing it, half a minute")
-            builder.URL = f"{aside}/"  # Copied, as it is no http address.
-            tfds.disable_progress_bar()
-            with system_errors(), contextlib.redirect_stdout(io.StringIO()):
-                builder.download_and_prepare()
-            (folder / version).parent.mkdir(exist_ok=True)
-            os.replace(aside / version, folder / version)
+        with tempfile.TemporaryDirectory(
+            prefix=TEMPORARY, dir=folder
+        ) as temporary:
+            return _prepare_in(temporary, folder)
+
+
+def _prepare_in(temporary: str, folder: Path) -> Path:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder("mnist", data_dir=temporary)
+    version = Path("mnist", str(builder.version))
+    if (folder / version).exists():
+        raise InputError(
+            "This folder is no whole set of tensorflow-datasets: remove it. "
+            f"Received: {str(folder / version)!r}"
+        )
+    for name in FILES:
+        _download(name, temporary)
+    _logger.info("data   preparing it, half a minute")
+    builder.URL = f"{temporary}/"  # Copied, as it is no http address.
+    tfds.disable_progress_bar()
+    with system_errors(), contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
+    (folder / version).parent.mkdir(exist_ok=True)
+    os.replace(temporary / version, folder / version)
     return folder / version
+
+
+def _download(name: str, folder: str) -> None:
+    size, sha256 = FILES[name]
+    downloads.fetch(MIRROR + name, Path(folder, name), size, sha256)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process is in such a block for `folder`."""
+    """Lets one process at a time into the block."""
+    import fcntl  # Not every system has it.
+
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -190,29 +172,42 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read(version: Path, test_only: bool) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-    for part, count in _COUNTS.items():
-        if test_only and part == "train":
-            size = task.IMAGE_SIZE
-            arrays["train_images"] = np.zeros((0, size, size), "uint8")
-            arrays["train_labels"] = np.zeros(0, "uint8")
-            continue
-        files = sorted(version.glob(f"mnist-{part}.tfrecord*"))
-        if not files:
-            raise InputError(
-                "MNIST is read from TFRecord files, which tensorflow-datasets "
-                f"prepares by default. Received: {str(version)!r}, which has "
-                f"none for {part!r}"
-            )
+def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads one part of a prepared set.
+
+    Args:
+        folder: The folder of the version.
+        part: `"train"` or `"test"`.
+
+    Returns:
+        uint8 images of shape `(examples, 28, 28)` and int64 labels of shape
+        `(examples,)`.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    files = sorted(folder.glob(f"mnist-{part}.tfrecord*"))
+    if not files:
+        raise InputError(
+            "MNIST is read from TFRecord files, which tensorflow-datasets "
+            f"prepares by default. Received: {str(folder)!r}, which has none "
+            f"for {part!r}"
+        )
+    try:
         found = cache.cached(files, functools.partial(_decode, files))
-        if len(found["labels"]) != count:
-            raise InputError(
-                f"MNIST has {count} {part} images. "
-                f"Received: {len(found['labels'])} in {str(version)!r}"
-            )
-        arrays.update({f"{part}_{name}": x for name, x in found.items()})
-    return arrays
+        images, labels = found["images"], found["labels"]
+    except Exception as error:  # A damaged file may raise anything.
+        raise InputError(
+            f"Cannot read the MNIST prepared in {str(folder)!r}: "
+            "remove that folder to have it prepared again. "
+            f"Received: {type(error).__name__}"
+        ) from error
+    if len(labels) != COUNTS[part]:
+        raise InputError(
+            f"MNIST has {COUNTS[part]} {part} images. "
+            f"Received: {len(labels)} in {str(folder)!r}"
+        )
+    return images, labels
 
 
 def _decode(files: list[Path]) -> dict[str, np.ndarray]:
@@ -226,8 +221,8 @@ def _decode(files: list[Path]) -> dict[str, np.ndarray]:
     }
 
     def decode_image(png: Any) -> Any:
-        image = tf.io.decode_png(png, channels=1)
-        return tf.ensure_shape(image, (28, 28, 1))
+        image = tf.io.decode_png(png, channels=IMAGE_SHAPE[-1])
+        return tf.ensure_shape(image, IMAGE_SHAPE)
 
     @tf.autograph.experimental.do_not_convert
     def decode(records: Any) -> Any:
@@ -238,9 +233,8 @@ def _decode(files: list[Path]) -> dict[str, np.ndarray]:
         return images, examples["label"]
 
     dataset = tf.data.TFRecordDataset(list(map(str, files)), buffer_size=2**20)
-    dataset = dataset.batch(500)
-    dataset = dataset.map(decode, num_parallel_calls=2)
-    images, labels = zip(*dataset.as_numpy_iterator())
+    dataset = dataset.batch(500).map(decode, num_parallel_calls=2)
+    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
     return {
         "images": np.concatenate(images)[..., 0],
         "labels": np.concatenate(labels),

@@ -1,4 +1,4 @@
-"""The command `demo`: a page to draw on, and the server behind it."""
+"""The server of the demo: a page to draw on, and the answers for it."""
 
 import base64
 import contextlib
@@ -12,19 +12,19 @@ import socketserver
 import sys
 import threading
 import urllib.parse
-import webbrowser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_mnist_sum import __version__
-from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
-from keras_mnist_sum.inference.predictor import Answer
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.inference.predictor import check_number
+from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.task import Task
 
 PORT = 8028
 SIDE = 256  # pixels of a canvas as it is sent: a byte each, 255 is ink
@@ -45,39 +45,20 @@ _HEADERS = {
 }
 
 
-def demo(
-    target: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    browse: bool = False,
-) -> None:
-    """Serves the page until it is interrupted.
-
-    Args:
-        target: The model, as `Predictor.load` takes it.
-        host: The address to listen at.
-        port: The port; 0 means any free one, `None` the first free one from
-            8028 on.
-        browse: Whether to open the page in a browser.
-
-    Raises:
-        InputError: If there is no such model, or the address is not free.
-    """
-    with make_server(Predictor.load(target), host, port) as server:
-        print(f"draw at {server.url}  (Ctrl-C ends it)", flush=True)
-        if browse:
-            # One in this terminal would keep us from answering it.
-            opening = threading.Thread(
-                target=webbrowser.open, args=(server.url,), daemon=True
-            )
-            opening.start()
-        server.serve_forever()
-
-
 def make_server(
     predictor: Predictor, host: str = "127.0.0.1", port: int | None = None
 ) -> "Server":
-    """Listens at an address; `serve_forever()` answers there. As `demo`."""
+    """Listens at an address; `serve_forever()` answers there.
+
+    Args:
+        predictor: The model.
+        host: The address.
+        port: The port; 0 means any free one, `None` the first free one from
+            8028 on.
+
+    Raises:
+        InputError: If the address is not free.
+    """
     tries = range(PORT, PORT + _TRIES) if port is None else [port]
     for free in tries:
         try:
@@ -106,12 +87,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, predictor: Predictor, host: str, port: int) -> None:
         self._predictor = predictor
         self._one_at_a_time = threading.Lock()  # A photo takes much memory.
-        values = {
-            name: output.values
-            for name, output in task.outputs(predictor.difference).items()
-        }
-        page = _PAGE.read_text(encoding="utf-8")
-        self.page = page.replace('"VALUES"', json.dumps(values)).encode()
+        self.page = _page(predictor.task)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
         address = ipaddress.ip_address(str(self.server_address[0]))
@@ -161,6 +137,21 @@ class Server(http.server.ThreadingHTTPServer):
         with self._one_at_a_time:
             seen = strokes_to_mnist(strokes)[np.newaxis]
             return self._predictor.answers(seen, np.array([number]))[0]
+
+
+def _page(task: Task) -> bytes:
+    """The page for a model of this task."""
+    facts = {
+        "image": IMAGE_SHAPE,
+        "outputs": [
+            {"name": name, "values": output.values, "text": output.text}
+            for name, output in task.items()
+        ],
+    }
+    # A file's task must not end the script.
+    task_json = json.dumps(facts).replace("<", "\\u003c")
+    page = _PAGE.read_text(encoding="utf-8")
+    return page.replace('"TASK"', task_json).encode()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -272,18 +263,16 @@ def facts(answer: Answer) -> dict:
     """An answer as JSON has it.
 
     Returns:
-        The answer's attributes; `image` as its 784 bytes in base64, and
-        `predictions` as lists, one number long where it is a value.
+        The answer's number, values and whether they agree. `image` is its
+        bytes in base64; `predictions` are lists, one number long for a value.
     """
     return {
         "number": answer.number,
-        "digit": answer.digit,
-        "sum": answer.sum,
-        "difference": answer.difference,
+        "values": answer.values,
         "agree": answer.agree,
+        "image": base64.b64encode(answer.image.tobytes()).decode(),
         "predictions": {
             name: [round(float(x), 6) for x in prediction]
             for name, prediction in answer.predictions.items()
         },
-        "image": base64.b64encode(answer.image.tobytes()).decode(),
     }

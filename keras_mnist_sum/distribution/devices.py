@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import signal
-import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -16,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum.config import STRATEGIES
+from keras_mnist_sum.distribution import multi_worker
 from keras_mnist_sum.distribution.cluster import find_cluster
-from keras_mnist_sum.distribution.multi_worker import MultiWorkerModel
-from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.distribution.precision import FAST
+from keras_mnist_sum.distribution.precision import choose_precision
+from keras_mnist_sum.distribution.precision import find_fast
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 from keras_mnist_sum.utils import environment
-
-_CONNECTING = 120  # seconds, at most, of what takes one or two
 
 
 @dataclass(frozen=True)
@@ -67,41 +65,17 @@ class Distribution:
     def precision(self, name: str) -> str:
         """What `"auto"` stands for on these devices; other names stay.
 
-        bfloat16 on TPUs, on GPUs of compute capability 8.0 (Ampere) or more
-        and on CPUs that multiply it in hardware, float16 on one GPU of 7.0 or
-        more, which has units for it
-        (https://docs.nvidia.com/deeplearning/performance/mixed-precision-training/),
-        float32 elsewhere. The least able device of all workers decides. All
-        must call this together.
+        The least able device of all workers decides. All must call this
+        together, whatever the name: a worker whose config says another one
+        must not leave the others waiting.
 
         Raises:
-            InputError: If several replicas are to compute in float16: Keras
-                has each decide for itself whether its gradients are finite, so
-                that some would wait for others for ever.
+            InputError: If several replicas are to compute in float16.
         """
-        if name == "float16" and self.replicas > 1:
-            raise InputError(
-                "float16 trains on one device alone; bfloat16 and float32 on "
-                f"several. Received: {self.replicas} replicas"
-            )
-        capabilities = [
-            tf.config.experimental.get_device_details(gpu).get(
-                "compute_capability", (0, 0)
-            )
-            for gpu in tf.config.list_physical_devices("GPU")
-        ]
-        bfloat16 = isinstance(self.strategy, tf.distribute.TPUStrategy) or (
-            min(capabilities) >= (8, 0)
-            if capabilities
-            else environment.multiplies_bfloat16()
-        )
-        float16 = min(capabilities, default=(0, 0)) >= (7, 0)
-        no_bfloat16, no_float16 = self.any_worker([not bfloat16, not float16])
-        if name != "auto":
-            return name
-        if not no_bfloat16:
-            return "bfloat16"
-        return "float32" if no_float16 or self.replicas > 1 else "float16"
+        here = find_fast(self.strategy)
+        lacking = self.all_reduce_any([x not in here for x in FAST])
+        everywhere = [FAST[i] for i, lacks in enumerate(lacking) if not lacks]
+        return choose_precision(name, everywhere, self.replicas)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Checks that a batch gives every replica the same share.
@@ -127,7 +101,9 @@ class Distribution:
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.synchronized = True
         if self.workers > 1:
-            return MultiWorkerModel(model.input, model.output, name=model.name)
+            return multi_worker.MultiWorkerModel(
+                model.input, model.output, name=model.name
+            )
         return model
 
     def part(self, batch_size: int) -> slice:
@@ -171,7 +147,7 @@ class Distribution:
             lambda context: dataset.flat_map(for_each_replica)
         )
 
-    def any_worker(self, flags: Sequence[bool]) -> list[bool]:
+    def all_reduce_any(self, flags: Sequence[bool]) -> list[bool]:
         """Which flags are set in some process. All must call this together."""
         if self.workers == 1:
             return list(flags)
@@ -237,9 +213,7 @@ class Distribution:
         return total
 
 
-def find_devices(
-    name: str = "auto", say: Callable[[str], None] = print
-) -> Distribution:
+def find_devices(name: str = "auto") -> Distribution:
     """Finds the devices to train on. Call it before TensorFlow computes.
 
     Of several workers, each waits here for the others.
@@ -251,11 +225,10 @@ def find_devices(
             the tasks of a Slurm job step; `"tpu"`;
             `"auto"` for the third if `TF_CONFIG` names several workers, else
             the second if there is a GPU, else the first.
-        say: Is told who is missing.
 
     Raises:
-        InputError: If there are no such devices, or `TF_CONFIG` is no such
-            description.
+        InputError: If there are no such devices, or `TF_CONFIG` does not
+            describe a cluster.
         WorkerLostError: If the workers did not come together.
     """
     if name not in STRATEGIES:
@@ -282,10 +255,8 @@ def find_devices(
                 "workers, or a job step of Slurm. "
                 "Received: neither in the environment"
             )
-        cluster.wait_for_all(say)
-        address = cluster.addresses[cluster.worker]
-        say(f"join   {workers} workers, as number {cluster.worker}, {address}")
-        return Distribution(_multi_worker_strategy(), workers, cluster.worker)
+        strategy = multi_worker.connect(cluster)
+        return Distribution(strategy, workers, cluster.worker)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         return Distribution(
@@ -294,32 +265,6 @@ def find_devices(
     if name == "tpu":
         return Distribution(_tpu_strategy())
     return Distribution(tf.distribute.get_strategy())
-
-
-def _multi_worker_strategy() -> tf.distribute.Strategy:
-    # It tells of every reduction where a program logs at level INFO.
-    tf.get_logger().setLevel("WARNING")
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        # It waits in native code, where Python's handlers are not called, and
-        # takes SIGTERM for itself. All workers are there; should one be lost
-        # in this moment, the others end, too.
-        before = {x: signal.getsignal(x) for x in StopRequests.SIGNALS}
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.alarm(_CONNECTING)
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.OpError as error:
-        # A port that is taken, a worker that did not come: worth another try.
-        raise WorkerLostError(
-            "The workers did not come together. "
-            f"Received: {' '.join(error.message.split())[:200]}"
-        ) from error
-    finally:
-        if before:
-            signal.alarm(0)
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:

@@ -2,11 +2,9 @@
 
 import contextlib
 import itertools
-import json
 import os
-import random
+import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,38 +12,22 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import IO
+from typing import Any
 from typing import TextIO
 
+from keras_mnist_sum.distribution import heartbeat
+from keras_mnist_sum.distribution.cluster import Cluster
+from keras_mnist_sum.distribution.cluster import free_addresses
+from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.distribution.signals import handle_signals
 from keras_mnist_sum.errors import InputError
 
-_HEARTBEAT = "KERAS_MNIST_SUM_HEARTBEAT"
-_LAUNCHER = "KERAS_MNIST_SUM_LAUNCHER"
-# Exit codes after which none tries again: done, wrong input, divergence,
-# stopped by SIGINT, nobody reads, and stopped by SIGTERM.
+# Exit codes after which nothing is started again: done, wrong input,
+# divergence, stopped by SIGINT, nobody reads, and stopped by SIGTERM.
 _FINAL = (0, 2, 3, 130, 141, 143)
-_GRACE = 5.0  # seconds in which workers end by themselves
-_SAVING = 15.0  # and in which the last one does, of those told to stop
-_AGAIN = 1.0  # seconds between two SIGTERM
-
-
-def beat() -> None:
-    """Tells the launcher, if there is one, that this worker gets on.
-
-    A worker whose launcher is no more is asked to stop, as by SIGTERM.
-    """
-    path = os.environ.get(_HEARTBEAT)
-    if path and os.getppid() == int(os.environ[_LAUNCHER]):
-        os.utime(path)
-    elif path:
-        del os.environ[_HEARTBEAT]  # Once is enough: a second one kills.
-        signal.raise_signal(signal.SIGTERM)
-
-
-def is_watched() -> bool:
-    """Whether this is a worker of a launcher."""
-    return bool(os.environ.get(_HEARTBEAT))
+_EXIT_SECONDS = 5.0  # in which workers end by themselves
+SAVE_SECONDS = 15.0  # in which the others end once one has stopped
+_RESEND_SECONDS = 1.0  # between two SIGTERM
 
 
 def launch(
@@ -91,17 +73,21 @@ def launch(
         )
     shares = _share_gpus(workers)
     restarts = 0
-    with tempfile.TemporaryDirectory() as folder, _Signals() as signals:
+    received: list[int] = []
+    handlers = dict.fromkeys(
+        StopRequests.SIGNALS, lambda signum, frame: received.append(signum)
+    )
+    with tempfile.TemporaryDirectory() as folder, handle_signals(handlers):
         while True:
-            job = _Job()
+            job = _Job(received)
             try:
                 job.start(command, shares, Path(folder))
-                code, reason = job.watch(timeout, signals)
+                code, reason = job.watch(timeout)
             finally:
                 job.kill()
-            if code and signals.received:
+            if code and received:
                 _say("stopped: the same command goes on")
-                return 128 + signals.received[0]
+                return 128 + received[0]
             if code in _FINAL or restarts == max_restarts:
                 if code:
                     _say(reason)
@@ -110,50 +96,54 @@ def launch(
             _say(f"{reason}: starting all again ({restarts} of {max_restarts})")
 
 
-class _Signals:
-    """Notes SIGINT and SIGTERM while entered."""
+class HeartbeatFile:
+    """The file that a worker touches when it gets on.
 
-    def __init__(self) -> None:
-        self.received: list[int] = []
+    Args:
+        path: Where to make it.
+    """
 
-    def __enter__(self) -> "_Signals":
-        self._before = {
-            signum: signal.signal(signum, self._note)
-            for signum in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+        self._touched, self._noticed = path.stat().st_mtime_ns, time.monotonic()
 
-    def __exit__(self, *error: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
+    def seconds_silent(self) -> float:
+        """For how long nothing was heard of the worker.
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        self.received.append(signum)
+        By a clock that nobody sets, and that stands still while the machine
+        sleeps.
+        """
+        touched, now = self.path.stat().st_mtime_ns, time.monotonic()
+        if touched != self._touched:
+            self._touched, self._noticed = touched, now
+        return now - self._noticed
 
 
 class _Job:
-    """The processes of one try."""
+    """The processes of one try.
 
-    def __init__(self) -> None:
-        self.heartbeats: list[Path] = []
-        # Of each: when it was touched last, and when we noticed that.
-        self.beats: dict[Path, tuple[int, float]] = {}
+    Args:
+        received: Grows by each signal that the launcher gets.
+    """
+
+    def __init__(self, received: list[int]) -> None:
+        self.received = received
+        self.heartbeats: list[HeartbeatFile] = []
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
         self.unread = threading.Event()
 
     def start(
-        self, command: Sequence[str], shares: list[dict], folder: Path
+        self,
+        command: Sequence[str],
+        shares: list[dict[str, str]],
+        folder: Path,
     ) -> None:
         """Starts a worker for each of `shares`, variables of its own."""
-        self.heartbeats = [folder / str(index) for index in range(len(shares))]
         addresses = free_addresses(len(shares))
-        for index, heartbeat in enumerate(self.heartbeats):
-            heartbeat.touch()
-            config = {
-                "cluster": {"worker": addresses},
-                "task": {"type": "worker", "index": index},
-            }
+        for index, share in enumerate(shares):
+            file = HeartbeatFile(folder / str(index))
             process = subprocess.Popen(
                 [sys.executable, *command],
                 stdin=subprocess.DEVNULL,
@@ -164,91 +154,76 @@ class _Job:
                 errors="replace",
                 env={
                     **os.environ,
-                    **shares[index],
-                    "TF_CONFIG": json.dumps(config),
+                    **share,
+                    "TF_CONFIG": Cluster(addresses, index).to_tf_config(),
                     "PYTHONUNBUFFERED": "1",
-                    _HEARTBEAT: str(heartbeat),
-                    _LAUNCHER: str(os.getpid()),
+                    heartbeat.HEARTBEAT: str(file.path),
+                    heartbeat.LAUNCHER: str(os.getpid()),
                 },
                 start_new_session=True,  # Ctrl-C reaches them through us.
             )
+            self.heartbeats.append(file)
             self.processes.append(process)
-            for source, target in (
-                (process.stdout, sys.stdout),
-                (process.stderr, sys.stderr),
-            ):
-                pump = threading.Thread(
-                    target=self._pump, args=(source, target, index), daemon=True
-                )
-                pump.start()
-                self.pumps.append(pump)
+            self._pump(process.stdout, sys.stdout, index)
+            self._pump(process.stderr, sys.stderr, index)
 
-    def watch(self, timeout: float, signals: _Signals) -> tuple[int, str]:
+    def watch(self, timeout: float) -> tuple[int, str]:
         """Waits for the end of all, or for trouble.
 
         Returns:
             The exit code, and what happened, in a few words.
         """
         while True:
-            codes = [process.poll() for process in self.processes]
+            codes = self._exit_codes()
             if self.unread.is_set():
                 return 141, "nobody reads"
-            if signals.received:
-                return self._stop(timeout, signals)
+            if self.received:
+                return self._stop(timeout)
             if any(codes):
                 return self._diagnose()
             if None not in codes:
                 return 0, "done"
-            for index, code in enumerate(codes):
-                silent = self._silent(self.heartbeats[index])
-                if code is None and silent > timeout:
+            for index, file in enumerate(self.heartbeats):
+                if codes[index] is None and file.seconds_silent() > timeout:
                     return 1, (
                         f"worker {index} got no step done in "
                         f"{timeout:.0f} seconds"
                     )
             time.sleep(0.1)
 
-    def _silent(self, heartbeat: Path) -> float:
-        """For how many seconds nothing was heard of a worker.
+    def _exit_codes(self) -> list[int | None]:
+        return [process.poll() for process in self.processes]
 
-        By a clock that nobody sets, and that stands still as the machine
-        sleeps.
-        """
-        touched, now = heartbeat.stat().st_mtime_ns, time.monotonic()
-        if self.beats.get(heartbeat, (None, now))[0] != touched:
-            self.beats[heartbeat] = touched, now
-        return now - self.beats[heartbeat][1]
-
-    def _stop(self, timeout: float, signals: _Signals) -> tuple[int, str]:
+    def _stop(self, timeout: float) -> tuple[int, str]:
         """Passes a signal on, and waits for the end of all."""
-        signum = signals.received[0]
+        signum = self.received[0]
         deadline = time.monotonic() + timeout
         self._send(signum)
         sent = time.monotonic()
         while True:
             now = time.monotonic()
-            codes = [process.poll() for process in self.processes]
+            codes = self._exit_codes()
             if None not in codes:
                 return int(any(codes)), "stopped"
             if codes.count(None) < len(codes):  # No one goes on alone.
-                deadline = min(deadline, now + _SAVING)
-            if now > deadline or len(signals.received) > 1:
+                deadline = min(deadline, now + SAVE_SECONDS)
+            if now > deadline or len(self.received) > 1:
                 return 1, "killed"
-            if signum == signal.SIGTERM and now > sent + _AGAIN:
+            if signum == signal.SIGTERM and now > sent + _RESEND_SECONDS:
                 # TensorFlow drops one that comes as it connects the workers.
                 self._send(signum)
                 sent = now
             time.sleep(0.1)
 
     def _diagnose(self) -> tuple[int, str]:
-        """Which worker failed: one that another took along exits with 4."""
-        end = time.monotonic() + _GRACE
+        """Which worker failed by itself: exit code 4 says that another did."""
+        end = time.monotonic() + _EXIT_SECONDS
         while True:
-            codes = {i: x.poll() for i, x in enumerate(self.processes)}
-            failed = {i: code for i, code in codes.items() if code}
+            codes = self._exit_codes()
+            failed = {i: code for i, code in enumerate(codes) if code}
             own = {i: code for i, code in failed.items() if code != 4}
             own = {i: x for i, x in own.items() if x in _FINAL} or own
-            if own or None not in codes.values() or time.monotonic() > end:
+            if own or None not in codes or time.monotonic() > end:
                 break
             time.sleep(0.1)
         index, code = next(iter((own or failed).items()))
@@ -258,14 +233,20 @@ class _Job:
             return 128 - code, f"worker {index} was ended by {name}"
         return code, f"worker {index} ended with exit code {code}"
 
-    def _pump(self, source: IO[str], target: TextIO, index: int) -> None:
-        with source:
-            for line in source:
-                try:
-                    target.write(f"[{index}] {line}")
-                    target.flush()
-                except OSError:
-                    self.unread.set()  # And read on: workers write on.
+    def _pump(self, source: Any, target: TextIO, index: int) -> None:
+        """Has a thread write each line behind the worker's number."""
+
+        def pump() -> None:
+            with source:
+                for line in source:
+                    try:
+                        target.write(f"[{index}] {line}")
+                        target.flush()
+                    except OSError:
+                        self.unread.set()  # And read on: workers write on.
+
+        self.pumps.append(threading.Thread(target=pump, daemon=True))
+        self.pumps[-1].start()
 
     def _send(self, signum: int) -> None:
         for process in self.processes:
@@ -279,7 +260,7 @@ class _Job:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for pump in self.pumps:
-            pump.join(_GRACE)
+            pump.join(_EXIT_SECONDS)
 
 
 def _share_gpus(workers: int) -> list[dict[str, str]]:
@@ -291,21 +272,16 @@ def _share_gpus(workers: int) -> list[dict[str, str]]:
     if visible is None:
         query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
         try:
-            said = subprocess.run(query, capture_output=True, timeout=30).stdout
-        except (
-            OSError,
-            subprocess.SubprocessError,
-        ):  # no driver, or a hung one
-            said = b""
-        gpus = [
-            line
-            for line in said.decode(errors="replace").splitlines()
-            if line.startswith("GPU-")
-        ]
+            text = subprocess.run(query, capture_output=True, timeout=30).stdout
+        except (OSError, subprocess.SubprocessError):  # No driver, or it hangs.
+            text = b""
+        lines = text.decode(errors="replace").splitlines()
+        gpus = [line for line in lines if line.startswith("GPU-")]
     else:
         # As CUDA reads it: up to the first that is no device.
         names = [name.strip() for name in visible.split(",")]
-        gpus = list(itertools.takewhile(_is_gpu, names))
+        is_gpu = re.compile(r"\d+$|GPU-|MIG-").match
+        gpus = list(itertools.takewhile(is_gpu, names))
     if not gpus:
         return [{}] * workers
     if workers > len(gpus):
@@ -318,29 +294,6 @@ def _share_gpus(workers: int) -> list[dict[str, str]]:
         {"CUDA_VISIBLE_DEVICES": ",".join(gpus[i * each : (i + 1) * each])}
         for i in range(workers)
     ]
-
-
-def _is_gpu(name: str) -> bool:
-    return name.isdigit() or name.startswith(("GPU-", "MIG-"))
-
-
-def free_addresses(count: int) -> list[str]:
-    """Addresses of this machine that nobody listens at.
-
-    Below the ports that a system gives to whoever asks for any.
-    """
-    ports = random.sample(range(10_000, 32_768), 22_768)
-    addresses: list[str] = []
-    while len(addresses) < count:
-        if not ports:
-            raise InputError(
-                f"There are not as many free ports. Received: workers={count}"
-            )
-        with contextlib.suppress(OSError), socket.socket() as server:
-            server.bind(("127.0.0.1", ports[-1]))
-            addresses.append(f"127.0.0.1:{ports[-1]}")
-        ports.pop()
-    return addresses
 
 
 def _say(text: str) -> None:

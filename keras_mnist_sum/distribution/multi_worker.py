@@ -1,14 +1,98 @@
-"""Keras 3's `fit` across machines."""
+"""Connecting the workers, and Keras 3's `fit` across machines."""
+
+import logging
+import signal
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+# No public name tells whether TensorFlow has computed anything, or limits how
+# long it waits for the workers.
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.eager import context
+
+from keras_mnist_sum.distribution.cluster import Cluster
+from keras_mnist_sum.distribution.signals import handle_signals
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import WorkerLostError
+
+_logger = logging.getLogger(__name__)
+
+
+def connect(cluster: Cluster, timeout: float = 120.0) -> tf.distribute.Strategy:
+    """Connects the workers. All must call this together.
+
+    Each waits for the others in Python first, then in TensorFlow, which usually
+    takes a second or two. It waits in native code and in the main thread, where
+    Python handles no signal and runs no other thread: SIGINT ends the process,
+    and SIGTERM is dropped.
+
+    Args:
+        cluster: The workers. `TF_CONFIG` is not read.
+        timeout: Seconds that TensorFlow waits for workers that were there.
+
+    Raises:
+        InputError: If TensorFlow has computed something before.
+        WorkerLostError: If the workers did not come together.
+    """
+    if context.context()._context_handle:
+        raise InputError(
+            "Workers must connect before TensorFlow computes anything, as it "
+            "does to make a model. Received: a process that has computed"
+        )
+    cluster.wait_for_all()
+    address = cluster.addresses[cluster.worker]
+    _logger.info(
+        f"join   {len(cluster.addresses)} workers, as number {cluster.worker}, "
+        f"{address}"
+    )
+    # At level INFO it logs every reduction.
+    level = max(tf.get_logger().level, logging.WARNING)
+    tf.get_logger().setLevel(level)
+    _limit_waiting(len(cluster.addresses), timeout)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.worker,
+        num_accelerators={"GPU": len(tf.config.get_visible_devices("GPU"))},
+    )
+    handlers: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.SIG_DFL,
+        # TensorFlow takes it for itself: it is put back.
+        signal.SIGTERM: signal.getsignal(signal.SIGTERM),
+    }
+    try:
+        with handle_signals(handlers):
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except tf.errors.OpError as error:
+        # A port that is taken, a worker that did not come: worth another try.
+        raise WorkerLostError(
+            "The workers did not come together. "
+            f"Received: {' '.join(error.message.split())[:200]}"
+        ) from error
+
+
+def _limit_waiting(workers: int, timeout: float) -> None:
+    job = coordination_config_pb2.CoordinatedJob(
+        name="worker", num_tasks=workers
+    )
+    context.context().configure_coordination_service(
+        "standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=round(1000 * timeout),
+        coordinated_jobs=[job],
+    )
+    # The chief waits an hour otherwise.
+    config = context.context().coordination_service
+    config.cluster_register_with_barrier = True
 
 
 class MultiWorkerModel(keras.Model):
     """A functional model that `fit` can train on several machines.
 
-    Keras 3's own fails there, for two reasons, both mended here by methods
-    that are private or not made for it, so Keras stays pinned:
+    Keras 3's own fails there, for two reasons, both fixed here by overriding
+    methods that are private or not made for it, so Keras stays pinned:
 
     - Before the first step it averages a batch over all replicas, to learn
       its shape, and cannot average a nested one
@@ -17,24 +101,25 @@ class MultiWorkerModel(keras.Model):
       (https://github.com/keras-team/keras/issues/20329).
     """
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        strategy = self.distribute_strategy
         for _, _, batches in iterator:
             data_batch = tf.nest.map_structure(
-                lambda x: self.distribute_strategy.experimental_local_results(
-                    x
-                )[0],
+                lambda x: strategy.experimental_local_results(x)[0],
                 next(batches),
             )
             break
-        with self.distribute_strategy.scope():
+        with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         return _with_an_axis(super().train_step(data))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         return _with_an_axis(super().test_step(data))
 
 
-def _with_an_axis(logs: dict) -> dict:
+def _with_an_axis(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {name: tf.reshape(value, (1,)) for name, value in logs.items()}

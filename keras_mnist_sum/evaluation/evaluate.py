@@ -1,76 +1,121 @@
-"""Asking a model about every (image, number) pair of a test set."""
+"""Scoring a model on every (image, number) pair of a test set."""
 
-import json
 from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_mnist_sum import task
-from keras_mnist_sum.data.sources import check_examples
+from keras_mnist_sum.data.mnist import Mnist
+from keras_mnist_sum.data.mnist import check_examples
+from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.evaluation.scores import Scores
+from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import Predict
+from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.open import open_model
+from keras_mnist_sum.models.build import copy_model
+from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import learned_tables
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 
-# What evaluation asks of a model: from float32 images `(batch, 28, 28, 1)` in
-# 0-1 to predictions of each output with each number 0-9, `(batch, 10, classes)`
-# of probabilities or `(batch, 10, 1)` of values.
-Answerer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+# From float32 images `(batch, 28, 28, 1)` in 0-1 to predictions of each output
+# with each number 0-9: `(batch, 10, classes)` of probabilities, or
+# `(batch, 10, 1)` of values.
+PairPredictor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
-def ask(
-    answerer: Answerer,
-    images: np.ndarray,
-    labels: np.ndarray,
-    difference: str = "absolute",
-    batch_size: int = 500,
-) -> Answers:
-    """Asks a model about every image with every number 0-9; none is dropped
-    or sampled.
+def evaluate(
+    model: keras.Model | OpenedModel | str | Path,
+    data: Mnist | tuple[np.ndarray, np.ndarray] | str = "auto",
+) -> Scores:
+    """Scores a model on every test image with every number 0-9.
 
     Args:
-        answerer: The model, through `answerer_of_model` or
-            `answerer_of_pairs`.
-        images: uint8 array of shape `(examples, 28, 28)`.
-        labels: Integer array of shape `(examples,)`.
-        difference: Which difference the model computes.
-        batch_size: Images in one call of `answerer`.
+        model: A model as `build_model` makes it, which stays as it is, or what
+            `open_model` takes.
+        data: The test images, uint8 `(examples, 28, 28)`, and their digits,
+            `(examples,)`; or a whole `Mnist`, or where `load_mnist` finds one.
 
     Returns:
-        Its answers: about 200 bytes a pair.
+        The counts, of all pairs.
 
     Raises:
-        InputError: If the arrays are not MNIST-like, or an answer is infinite
-            or no number.
+        InputError: If the model or the data cannot be used.
+
+    Example:
+
+    >>> scores = evaluate("runs/residual-1", "sample")
+    >>> scores.accuracy()["sum"]
+    0.9912
     """
-    check_examples(images, labels)
-    batches = [
-        answerer(
-            images[start : start + batch_size, ..., np.newaxis]
-            / np.float32(255)
-        )
-        for start in range(0, len(images), batch_size)
-    ]
-    predictions = {
+    if isinstance(model, str | Path):
+        model = open_model(model)
+    if isinstance(data, str):
+        data = load_mnist(data, test_only=True)
+    if isinstance(data, Mnist):
+        data = data.test_images, data.test_labels
+    return predict_all_pairs(model, *data).scores
+
+
+def predict_all_pairs(
+    model: keras.Model | OpenedModel,
+    images: np.ndarray,
+    digits: np.ndarray,
+    batch_size: int = 500,
+) -> Predictions:
+    """Predicts every image with every number 0-9; none is dropped or sampled.
+
+    Args:
+        model: A model as `build_model` makes it, which stays as it is, or an
+            opened one.
+        images: uint8 array of shape `(examples, 28, 28)`.
+        digits: Integer array of shape `(examples,)`, their labels.
+        batch_size: Images in one call of the model.
+
+    Returns:
+        The predictions: about 200 bytes a pair.
+
+    Raises:
+        InputError: If the arrays are not MNIST-like, or a prediction is not a
+            finite number.
+    """
+    check_examples(images, digits)
+    if isinstance(model, OpenedModel):
+        keras_model, task = model.keras_model, model.task
+    else:
+        info = info_of(model)
+        keras_model, task = model, info.task if info else Task.named()
+    if keras_model is not None:
+        predict = pair_predictor_of_model(keras_model)
+    else:
+        predict = pair_predictor(model.predict)
+    batches = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        batches.append(predict(model_inputs(batch, digits[:0])["image"]))
+    outputs = {
         name: np.concatenate([batch[name] for batch in batches])
-        for name in task.outputs(difference)
+        for name in task
     }
-    for name, values in predictions.items():
+    for name, values in outputs.items():
         finite = np.isfinite(values).all(axis=-1)
         if not finite.all():
             raise InputError(
-                "A model's answers must be finite numbers. Received: others "
-                f"for {name} in {(~finite).sum():,} of {finite.size:,} pairs"
+                "A model's predictions must be finite numbers. Received: "
+                f"others for {name} in {(~finite).sum():,} of "
+                f"{finite.size:,} pairs"
             )
-    return Answers(images, labels, difference, predictions)
+    return Predictions(images, digits, task, outputs)
 
 
-def answerer_of_pairs(
-    predict: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
-) -> Answerer:
-    """Makes an `Answerer` of anything that keeps the model's contract.
+def pair_predictor(predict: Predict) -> PairPredictor:
+    """Makes a `PairPredictor` of any model.
 
     Each image is sent with each of the ten numbers, so this works on every
     model and costs ten times what the image's part of it needs.
@@ -80,39 +125,40 @@ def answerer_of_pairs(
             called from several threads at once.
     """
 
-    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
-        def ask(one_hot: np.ndarray) -> Mapping[str, np.ndarray]:
+    def predict_pairs(images: np.ndarray) -> dict[str, np.ndarray]:
+        def with_number(one_hot: np.ndarray) -> Mapping[str, np.ndarray]:
             numbers = np.tile(one_hot, (len(images), 1))
             return predict({"image": images, "number": numbers})
 
         # Side by side: one call alone keeps no two cores busy.
         with ThreadPoolExecutor(max_workers=4) as pool:
-            one_hots = np.eye(task.NUM_DIGITS, dtype="float32")
-            answers = list(pool.map(ask, one_hots))
+            one_hots = np.eye(NUM_DIGITS, dtype="float32")
+            predictions = list(pool.map(with_number, one_hots))
         return {
-            name: np.stack([each[name] for each in answers], axis=1)
-            for name in answers[0]
+            name: np.stack([each[name] for each in predictions], axis=1)
+            for name in predictions[0]
         }
 
-    return answer
+    return predict_pairs
 
 
-def answerer_of_model(model: keras.Model) -> Answerer:
-    """Makes an `Answerer` of a functional model, computing what depends on
+def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
+    """Makes a `PairPredictor` of a functional model, computing what depends on
     the image alone once for the ten numbers.
 
-    The model is cut where the number first meets tensors of the image; the
-    answers are those of the whole model. One that cannot be cut so (it shares
-    a layer between both sides, say) is asked pair by pair.
+    A copy of the model is cut where the number first meets tensors of the
+    image; the predictions are those of the whole model. One that cannot be cut
+    so (it shares a layer between both sides, say) predicts pair by pair.
     """
+    model = copy_model(model)
     try:
         trunk, head = _cut(model)
     except ValueError:  # Keras checks that both parts are whole graphs.
-        return answerer_of_pairs(model.predict_on_batch)
-    one_hot = np.eye(task.NUM_DIGITS, dtype="float32")
+        return pair_predictor(model.predict_on_batch)
+    one_hot = np.eye(NUM_DIGITS, dtype="float32")
 
-    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
-        count, repeats = len(images), task.NUM_DIGITS
+    def predict_pairs(images: np.ndarray) -> dict[str, np.ndarray]:
+        count, repeats = len(images), NUM_DIGITS
         first = trunk.predict_on_batch(images)
         rows = [np.repeat(x, repeats, axis=0) for x in first["cut"]]
         second = head.predict_on_batch([*rows, np.tile(one_hot, (count, 1))])
@@ -127,7 +173,7 @@ def answerer_of_model(model: keras.Model) -> Answerer:
             },
         }
 
-    return answer
+    return predict_pairs
 
 
 def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
@@ -151,23 +197,18 @@ def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return trunk, keras.Model([*cut.values(), number], of_both)
 
 
-def table_cells_right(model: keras.Model, difference: str) -> dict[str, int]:
+def table_cells_correct(model: keras.Model, task: Task) -> dict[str, int]:
     """How many of the 100 cells of each learned table are right.
 
     Args:
         model: A model; heads without a learned table are passed over.
-        difference: Which difference it was trained for.
+        task: What it was trained for.
 
     Returns:
         For each output with a learned table, the number of (digit, number)
-        pairs whose most likely class is the true one.
+        pairs whose most likely class is the right one.
     """
-    outputs = task.outputs(difference)
     return {
-        name: int((table.argmax(axis=-1) == outputs[name].table).sum())
+        name: int((table.argmax(axis=-1) == task[name].table).sum())
         for name, table in learned_tables(model).items()
     }
-
-
-def to_json(report: dict) -> str:
-    return json.dumps(report, indent=2) + "\n"

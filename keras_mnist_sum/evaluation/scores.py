@@ -1,7 +1,7 @@
-"""What a model's answers to every (image, number) pair are worth.
+"""Exact counts of a model's predictions for every (image, number) pair.
 
 Knows no TensorFlow. All that is counted of a model, for a table, a file or a
-picture, is counted here, from the same `Answers`.
+picture, is counted here, from the same `Predictions`.
 """
 
 import dataclasses
@@ -10,22 +10,23 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_mnist_sum import task
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 
 _BINS = 15
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Scores:
     """What a model got right, out of `pairs` (image, number) pairs.
 
     Attributes:
         images: Number of test images.
         pairs: Number of pairs: every image with each of the ten numbers.
-        correct: Pairs with the right answer, for each output.
-        all_correct: Pairs with all answers right.
-        contradictory: Pairs whose answers cannot all be true: the sum or the
-            difference is not that of the answered digit and the number.
+        correct: Pairs with the right prediction, for each output.
+        all_correct: Pairs with all predictions right.
+        contradictory: Pairs whose predictions cannot all be right: the sum, for
+            example, is not that of the predicted digit and the number.
         calibration_error: Expected calibration error, 0-1, of each output
             that is a distribution: how far its confidence is from its
             accuracy, averaged over pairs (Guo et al., 2017,
@@ -42,7 +43,7 @@ class Evaluation:
     mean_absolute_error: dict[str, float]
 
     def accuracy(self) -> dict[str, float]:
-        """Share of right answers, 0-1, of each output and of `all`."""
+        """Share of right predictions, 0-1, of each output and of `all`."""
         shares = {name: n / self.pairs for name, n in self.correct.items()}
         return {**shares, "all": self.all_correct / self.pairs}
 
@@ -59,7 +60,7 @@ class Evaluation:
         return f"{shares} right of {self.pairs:,} test pairs"
 
     def rows(self) -> list[tuple[str, int, str]]:
-        """For each output, for all three and for contradictory answers: a
+        """For each output, for all and for contradictory predictions: a
         name, a count of pairs, and how large the error is, in words."""
         errors = {
             **{
@@ -73,7 +74,7 @@ class Evaluation:
         }
         counts = {
             **self.correct,
-            "all three": self.all_correct,
+            "all": self.all_correct,
             "contradictory": self.contradictory,
         }
         return [
@@ -94,10 +95,10 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Answers of one output, in 15 bins of confidence of equal width.
+    """Predictions of one output, in 15 bins of confidence of equal width.
 
     Attributes:
-        count: float64 `(15,)`: the answers in each bin.
+        count: float64 `(15,)`: the predictions in each bin.
         confidence: float64 `(15,)`: the sum of their confidences.
         right: float64 `(15,)`: how many of them are right.
     """
@@ -113,89 +114,88 @@ class Bins:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """A model's answers to every image of a test set with every number 0-9.
+class Predictions:
+    """A model's predictions for every image of a test set with every number.
 
     Attributes:
         images: uint8 array of shape `(images, 28, 28)`.
-        labels: Integer array of shape `(images,)`.
-        difference: Which difference the model computes.
-        predictions: By output, float array of shape `(images, 10, classes)`,
+        digits: Integer array of shape `(images,)`, the label of each image.
+        task: What the model computes.
+        outputs: By output, float array of shape `(images, 10, classes)`,
             probabilities, or `(images, 10, 1)`, values.
     """
 
     images: np.ndarray
-    labels: np.ndarray
-    difference: str
-    predictions: dict[str, np.ndarray]
+    digits: np.ndarray
+    task: Task
+    outputs: dict[str, np.ndarray]
 
     @cached_property
-    def outputs(self) -> dict[str, task.Output]:
-        return task.outputs(self.difference)
-
-    @cached_property
-    def given(self) -> dict[str, np.ndarray]:
-        """By output, int64 `(images, 10)`: the integers answered."""
+    def predicted(self) -> dict[str, np.ndarray]:
+        """By output, int64 `(images, 10)`: the integers predicted."""
         return {
-            name: output.answers(self.predictions[name])
-            for name, output in self.outputs.items()
+            name: output.decode(self.outputs[name])
+            for name, output in self.task.items()
         }
 
     @cached_property
-    def true(self) -> dict[str, np.ndarray]:
-        """By output, int64 `(images, 10)`: the right answers."""
+    def labels(self) -> dict[str, np.ndarray]:
+        """By output, int64 `(images, 10)`: the integers that are right."""
         return {
-            name: output.truth[self.labels]
-            for name, output in self.outputs.items()
+            name: output.pair_values[self.digits]
+            for name, output in self.task.items()
         }
 
     @cached_property
-    def right(self) -> dict[str, np.ndarray]:
-        """By output, bool `(images, 10)`: which answers are right."""
+    def correct(self) -> dict[str, np.ndarray]:
+        """By output, bool `(images, 10)`: which predictions are right."""
         return {
-            name: self.given[name] == self.true[name] for name in self.outputs
+            name: self.predicted[name] == self.labels[name]
+            for name in self.task
         }
 
     @cached_property
-    def all_right(self) -> np.ndarray:
-        """bool `(images, 10)`: for which pairs all three answers are right."""
-        return np.all(list(self.right.values()), axis=0)
+    def all_correct(self) -> np.ndarray:
+        """bool `(images, 10)`: for which pairs all predictions are right."""
+        return np.all(list(self.correct.values()), axis=0)
 
     @cached_property
     def confidence(self) -> dict[str, np.ndarray]:
         """By output that is a distribution, float `(images, 10)`: the
-        probability of the answer."""
+        probability of what is predicted."""
         return {
-            name: self.predictions[name].max(axis=-1)
-            for name in self.outputs
-            if self.predictions[name].shape[-1] > 1
+            name: self.outputs[name].max(axis=-1)
+            for name in self.task
+            if self.outputs[name].shape[-1] > 1
         }
 
     @cached_property
     def errors(self) -> dict[str, np.ndarray]:
         """By output that is a value, float64 `(images, 10)`: how far it is
-        above the right answer."""
+        above the label."""
         return {
-            name: self.predictions[name][..., 0] - self.true[name]
-            for name in self.outputs
+            name: self.outputs[name][..., 0] - self.labels[name]
+            for name in self.task
             if name not in self.confidence
         }
 
     @cached_property
-    def evaluation(self) -> Evaluation:
+    def scores(self) -> Scores:
         """The counts."""
-        number = np.arange(task.NUM_DIGITS)
+        number = np.arange(NUM_DIGITS)
         implied = [
-            self.given[name] == output.truth[self.given["digit"], number]
-            for name, output in self.outputs.items()
+            self.predicted[name]
+            == output.pair_values[self.predicted["digit"], number]
+            for name, output in self.task.items()
         ]
-        return Evaluation(
-            images=len(self.labels),
-            pairs=self.all_right.size,
+        return Scores(
+            images=len(self.digits),
+            pairs=self.all_correct.size,
             correct={
-                name: int(right.sum()) for name, right in self.right.items()
+                name: int(correct.sum())
+                for name, correct in self.correct.items()
             },
-            all_correct=int(self.all_right.sum()),
+            all_correct=int(self.all_correct.sum()),
             contradictory=int((~np.all(implied, axis=0)).sum()),
             calibration_error={
                 name: self.bins(name).error() for name in self.confidence
@@ -214,41 +214,44 @@ class Answers:
         place = place.clip(0, _BINS - 1)
         count, total, right = (
             np.bincount(place, weights, _BINS)
-            for weights in (None, confidence, self.right[name].ravel())
+            for weights in (None, confidence, self.correct[name].ravel())
         )
         return Bins(count.astype("float64"), total, right)
 
     def confusion(self, name: str) -> np.ndarray:
-        """Counts of pairs by right answer and answer given.
+        """Counts of pairs by label and prediction.
 
         Returns:
-            An int64 array of shape `(classes, classes + 1)`: rows are right
-            answers, columns what was answered, in the order of the output's
-            values; the last column is for what is none of them.
+            An int64 array of shape `(classes, classes + 1)`: rows are labels,
+            columns what was predicted, in the order of the output's values;
+            the last column is for what is none of them.
         """
-        values = np.array(self.outputs[name].values)
+        values = np.array(self.task[name].values)
         size = len(values)
-        given = self.given[name] - values[0]
-        given = np.where((given >= 0) & (given < size), given, size)
-        cell = (self.true[name] - values[0]) * (size + 1) + given
-        counts = np.bincount(cell.ravel(), minlength=size * (size + 1))
+        rows = np.searchsorted(values, self.labels[name])
+        columns = np.searchsorted(values, self.predicted[name]).clip(
+            0, size - 1
+        )
+        known = values[columns] == self.predicted[name]
+        cells = rows * (size + 1) + np.where(known, columns, size)
+        counts = np.bincount(cells.ravel(), minlength=size * (size + 1))
         return counts.reshape(size, size + 1)
 
-    def share_right(self, right: np.ndarray) -> np.ndarray:
-        """Of `right`, bool `(images, 10)`, the share, 0-1, by true digit and
-        number: float64 `(10, 10)`, NaN for a digit that has no image."""
-        shares = np.full((task.NUM_DIGITS, task.NUM_DIGITS), np.nan)
-        for digit in np.unique(self.labels):
-            shares[digit] = right[self.labels == digit].mean(axis=0)
+    def share_correct(self, correct: np.ndarray) -> np.ndarray:
+        """Of `correct`, bool `(images, 10)`, the share, 0-1, by labelled digit
+        and number: float64 `(10, 10)`, NaN for a digit that has no image."""
+        shares = np.full((NUM_DIGITS, NUM_DIGITS), np.nan)
+        for digit in np.unique(self.digits):
+            shares[digit] = correct[self.digits == digit].mean(axis=0)
         return shares
 
     def most_common(self, name: str) -> np.ndarray:
-        """The answer given most often, by true digit and number: float64
+        """What is predicted most often, by labelled digit and number: float64
         `(10, 10)`, NaN for a digit that has no image."""
-        answers = np.full((task.NUM_DIGITS, task.NUM_DIGITS), np.nan)
-        for digit in np.unique(self.labels):
-            for number in range(task.NUM_DIGITS):
-                given = self.given[name][self.labels == digit, number]
-                values, counts = np.unique(given, return_counts=True)
-                answers[digit, number] = values[counts.argmax()]
-        return answers
+        most = np.full((NUM_DIGITS, NUM_DIGITS), np.nan)
+        for digit in np.unique(self.digits):
+            for number in range(NUM_DIGITS):
+                found = self.predicted[name][self.digits == digit, number]
+                values, counts = np.unique(found, return_counts=True)
+                most[digit, number] = values[counts.argmax()]
+        return most

@@ -6,6 +6,7 @@ file holds.
 """
 
 import copy
+import dataclasses
 import io
 import json
 import math
@@ -19,41 +20,45 @@ import keras
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.contract import checked
+from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import Specs
+from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.models import layers
-from keras_mnist_sum.models.build import declared
+from keras_mnist_sum.models.build import copy_model
+from keras_mnist_sum.models.build import info_of
+from keras_mnist_sum.models.build import kept_random_state
+from keras_mnist_sum.task import Task
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
 _LARGEST_CONFIG = 2**20  # bytes; the default model's has 26 thousand
 _LARGEST_FILE = 2**30  # bytes
-_LAYERS = (
-    "Activation Add BatchNormalization Concatenate Conv2D Cropping2D Dense "
-    "Dropout Flatten GlobalAveragePooling2D InputLayer MaxPooling2D ReLU "
-    "Rescaling"
-)
-_INITIALIZERS = "GlorotUniform Ones RandomUniform Zeros"
+_INITIALIZERS = "GlorotUniform HeNormal HeUniform Ones RandomUniform Zeros"
 # Class and module, or the name under which a class of ours is registered.
 _PARTS = {
     ("Functional", "keras.src.models.functional"),
     ("DTypePolicy", "keras"),
     ("__keras_tensor__", None),
-    *((name, "keras.layers") for name in _LAYERS.split()),
+    *((name, "keras.layers") for name in layers.KERAS_LAYERS),
     *((name, "keras.initializers") for name in _INITIALIZERS.split()),
-    *(
-        (layer.__name__, f"keras_mnist_sum>{layer.__name__}")
-        for layer in layers.ALL
-    ),
+}
+# Names that the first edition gave to layers of ours.
+_RENAMED = {
+    "ShiftedCopies": "AugmentByShifts",
+    "MeanOfCopies": "MeanOverShifts",
 }
 # How it was compiled; and what lets a config say one thing twice.
 _LEFT_OUT = {"compile_config", "build_config", "shared_object_id"}
 
 
-def load_model(path: str | Path) -> keras.Model:
-    """Loads a `.keras` file and checks that it keeps `build_model`'s contract.
+def load_model(path: str | Path, difference: str | None = None) -> keras.Model:
+    """Loads a `.keras` file and checks that it is a model as `build_model`
+    makes it.
 
     Args:
         path: The file. It is read as data: nothing in it is executed.
+        difference: `"absolute"` or `"signed"`, for a file that does not say
+            what its outputs are. Default: the former.
 
     Returns:
         A `keras.Model`, not compiled.
@@ -62,29 +67,77 @@ def load_model(path: str | Path) -> keras.Model:
         InputError: If the file is missing, damaged, too large or another kind
             of model.
     """
-    path = Path(path)
+    task = Task.named(difference=difference) if difference else None
+    return open_file(Path(path), task).keras_model
+
+
+def open_file(path: Path, task: Task | None = None) -> OpenedModel:
+    """Opens a `.keras` file. Arguments and errors as for `checked_model`."""
     if not path.is_file():
         raise InputError(f"No such model file. Received: {str(path)!r}")
     try:
         config, weights = _read(path)
         _check_parts(config)
-        _check_size(config, _count_stored(weights))
-        model = _build(config)
+        with kept_random_state():
+            _check_size(config, _count_stored(weights))
+            model = _build(config)
         with warnings.catch_warnings():
             # Keras warns where it leaves weights as they start.
             warnings.filterwarnings("error", module=r"keras\.src\.saving")
             model.load_weights(path)
+        info = info_of(model)
     except Exception as error:
         # A damaged archive surfaces as any of a dozen exceptions.
-        known = isinstance(error, _Refused)
+        known = isinstance(error, _Refused | InputError)
         why = str(error) if known else type(error).__name__
         raise InputError(
             "Cannot read this as a Keras model. "
             f"Received: {str(path)!r} ({why})"
         ) from error
     # Some parts tell only by a call that they were made with nonsense.
-    checked(lambda x: model(x, training=False), *declared(model), str(path))
-    return model
+    specs = io_specs(model)
+    checked_model(path, lambda x: model(x, training=False), *specs, info, task)
+    opened = checked_model(path, model.predict_on_batch, *specs, info, task)
+    return dataclasses.replace(opened, keras_model=model)
+
+
+def io_specs(model: keras.Model) -> tuple[Specs, Specs]:
+    """Shapes and dtypes of what `model` takes and gives, by name."""
+    inputs, outputs = (
+        {name: (x.shape, x.dtype) for name, x in side.items()}
+        if isinstance(side, dict)
+        else {}
+        for side in (
+            getattr(model, "input", None),
+            getattr(model, "output", None),
+        )
+    )
+    return inputs, outputs
+
+
+def write(model: keras.Model, path: Path) -> None:
+    """Writes a model, without how it was compiled."""
+    copy_model(model).save(path)
+
+
+def check_loadable(model: keras.Model) -> None:
+    """Refuses a model that `load_model` could not read.
+
+    Raises:
+        InputError: If it has a layer that is in none of the lists of
+            `models.layers`.
+    """
+    bare = keras.Model(model.input, model.output)
+    try:
+        _check_parts(
+            json.loads(json.dumps(keras.saving.serialize_keras_object(bare)))
+        )
+    except _Refused as error:
+        raise InputError(
+            "A model file may hold Keras's common layers, those of the package "
+            "and those that `keras_mnist_sum.models.layers.allow_layer` was "
+            f"given. Received: a model of which {error}"
+        ) from error
 
 
 class _Refused(Exception):
@@ -110,11 +163,19 @@ def _read(path: Path) -> tuple[dict, bytes]:
         if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
             raise _Refused(f"{_CONFIG} is too large")
         contents = {entry.filename: archive.read(entry) for entry in entries}
-    config = json.loads(
-        contents[_CONFIG],
-        object_hook=lambda x: {k: x[k] for k in x if k not in _LEFT_OUT},
-    )
+    config = json.loads(contents[_CONFIG], object_hook=_current)
     return config, contents[_WEIGHTS]
+
+
+def _current(part: dict) -> dict:
+    """A part of a config without `_LEFT_OUT`, and by its name of today."""
+    part = {name: part[name] for name in part if name not in _LEFT_OUT}
+    name = part.get("class_name")
+    if part.get("registered_name") == f"keras_mnist_sum>{name}":
+        name = _RENAMED.get(str(name), name)
+        part["class_name"] = name
+        part["registered_name"] = f"keras_mnist_sum>{name}"
+    return part
 
 
 def _check_parts(config: object) -> None:
@@ -135,7 +196,10 @@ def _check_parts(config: object) -> None:
             registered = config.get("registered_name")
             if registered not in (None, name):
                 where = registered
-            if (name, where) not in _PARTS:
+            known = where in layers.allowed_layers() and (
+                name == layers.allowed_layers()[where].__name__
+            )
+            if not known and (name, where) not in _PARTS:
                 raise _Refused(f"it has a part {name!r} of {where!r}")
 
 

@@ -1,6 +1,7 @@
-"""The trained model that comes with the package; `CARD.md` says what it is.
+"""The trained model that comes with the package.
 
-Knows no TensorFlow until the Keras model is asked for.
+`pretrained/CARD.md` says what it is. Knows no TensorFlow until the Keras model
+is asked for.
 """
 
 import hashlib
@@ -8,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.contract import Predict
-from keras_mnist_sum.formats.runtimes import load_onnx
+from keras_mnist_sum.formats.model_file import OpenedModel
 
 if TYPE_CHECKING:
     import keras
 
-PATH = Path(__file__).parents[1] / "pretrained" / "model.keras"
-ONNX_PATH = PATH.with_suffix(".onnx")
-_SHA256 = "da5e4cb5859686077b92116cef6975a2f73245fe0b8699c08e69849d5df22e71"
-_ONNX_SHA256 = (
-    "a752a52a0e7f117974d389a639488eccbf50a411ce61d6f2258266b054847ab0"
-)
+FOLDER = Path(__file__).parents[1] / "pretrained"
+_SHA256 = {
+    "model.keras": (
+        "8dffbf85f53763ff1bb453f5ea9e15f1756f118a91728f34b4729bd55a6edc38"
+    ),
+    "model.onnx": (
+        "e76dcbd1b4a32aa940802e888db9b7cc62aefb9a62d2b261659f5c50454913bb"
+    ),
+}
 
 
 def load_pretrained() -> "keras.Model":
@@ -33,32 +36,39 @@ def load_pretrained() -> "keras.Model":
     """
     from keras_mnist_sum.formats.keras_file import load_model
 
-    _check(PATH, _SHA256)
-    return load_model(PATH)
+    return load_model(checked_path("model.keras"))
 
 
-def load_pretrained_onnx() -> tuple[Predict, tuple[str, ...]]:
-    """Loads the same model for ONNX Runtime, in a fraction of a second.
-
-    Returns:
-        As `runtimes.load_onnx`.
+def open_pretrained() -> OpenedModel:
+    """Opens the same model in ONNX Runtime, in a fraction of a second.
 
     Raises:
         InputError: As for `load_pretrained`, or if ONNX Runtime is not
             installed.
     """
-    _check(ONNX_PATH, _ONNX_SHA256)
-    return load_onnx(ONNX_PATH)
+    from keras_mnist_sum.formats import onnx_file
+
+    return onnx_file.open_file(checked_path("model.onnx"))
 
 
-def _check(path: Path, sha256: str) -> None:
+def checked_path(name: str) -> Path:
+    """The path of a file that comes with the package, as it was shipped.
+
+    Args:
+        name: `"model.keras"` or `"model.onnx"`.
+
+    Raises:
+        InputError: If it is missing, or another one.
+    """
+    path = FOLDER / name
     if not path.is_file():
         raise InputError(
             f"The package came without its model. Received: {str(path)!r}"
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != sha256:
+    if digest != _SHA256[name]:
         raise InputError(
-            f"The package's model must have the SHA-256 {sha256}. "
+            f"The package's model must have the SHA-256 {_SHA256[name]}. "
             f"Received: {digest} of {str(path)!r}"
         )
+    return path

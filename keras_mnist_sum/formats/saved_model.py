@@ -1,72 +1,237 @@
-"""SavedModel: writing one for serving, and calling one."""
+"""SavedModels: written for TensorFlow Serving, opened and called.
 
+Two signatures: `serving_default` is the model, and `serve_raw` is for a client
+that knows nothing of tensors.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mnist_sum.data.pipeline import scale_pixels
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import serving
-from keras_mnist_sum.formats.contract import Predict
-from keras_mnist_sum.formats.contract import checked
-from keras_mnist_sum.utils.atomic_files import written_aside
+from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import Specs
+from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.models.build import info_of
+from keras_mnist_sum.models.info import KEY
+from keras_mnist_sum.models.info import ModelInfo
+from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.task import INPUT_SHAPES
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.quiet import system_errors
 
+_INFO = Path("assets.extra", f"{KEY}.json")
+_LARGEST_INFO = 2**20  # bytes
+_RAW_SHAPE = IMAGE_SHAPE[:2] if IMAGE_SHAPE[2] == 1 else IMAGE_SHAPE
 
-def export_saved_model(model: keras.Model, path: str | Path) -> None:
-    """Writes `model` as a SavedModel, whole or not at all.
 
-    `serving.signatures` says what its signatures take and give.
+def write(model: keras.Model, path: Path) -> None:
+    """Writes `model` as a SavedModel; `signatures` says what it takes.
 
     Args:
         model: A model as `build_model` makes it, in float32.
-        path: The version folder to write, as TF Serving expects it:
-            `.../saved_model/1`. It must not exist yet.
-
-    Raises:
-        InputError: If it cannot be written there.
+        path: The version folder to write, as TensorFlow Serving expects it.
     """
-    path = Path(path)
-    if path.exists():
-        raise InputError(
-            f"A SavedModel is not overwritten. Received: {str(path)!r}"
+    info = info_of(model)
+    with system_errors():
+        save_functions(model, path, signatures(model, info))
+        write_warmup(path)
+    if info:
+        (path / _INFO).write_text(info.to_json(), encoding="utf-8")
+
+
+def save_functions(
+    model: keras.Model, path: Path, functions: dict[str, Callable]
+) -> None:
+    """Saves functions that call `model`, and its weights, once."""
+    # Keras's own `export` writes all weights twice.
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    tf.saved_model.save(module, str(path), functions)
+
+
+def plain_signature(model: keras.Model) -> Callable:
+    """The model as it is, with nothing refused: for converters."""
+
+    @tf.function
+    def serve(image: tf.Tensor, number: tf.Tensor) -> dict:
+        return model({"image": image, "number": number}, training=False)
+
+    return serve.get_concrete_function(**_input_specs())
+
+
+def _input_specs() -> dict[str, tf.TensorSpec]:
+    return {
+        name: tf.TensorSpec((None, *shape), tf.float32, name)
+        for name, shape in INPUT_SHAPES.items()
+    }
+
+
+def signatures(
+    model: keras.Model, info: ModelInfo | None
+) -> dict[str, Callable]:
+    """The signatures `serving_default` and `serve_raw` of a model.
+
+    `serving_default` is the model: `image`, float32 `(batch, 28, 28, 1)`, and
+    `number`, float32 `(batch, 10)`, to its outputs: probabilities, or values of
+    a regression. Refused are a pixel that is not finite and a `number` that is
+    not a distribution over 0-9: one-hot is.
+
+    `serve_raw` takes `image`, uint8 `(batch, 28, 28)`, and `number`, int64
+    `(batch,)`, and gives each output as an integer, int64 `(batch,)`, with its
+    `..._probability`, float32 `(batch,)`; a regression's values have none.
+    Another shape and a number outside 0-9 are refused.
+
+    Both refuse an empty batch, and images and numbers that are not equally
+    many. A refusal is TensorFlow's `InvalidArgumentError`, which says why.
+    """
+    task = info.task if info else Task.named()
+
+    @tf.function
+    def serving_default(image: tf.Tensor, number: tf.Tensor) -> dict:
+        why = "`image` must hold finite pixels. Received"
+        off = tf.abs(tf.reduce_sum(number, axis=1) - 1)
+        checks = [
+            *_check_batch(image, number),
+            _require(
+                tf.reduce_all(number >= 0) & tf.reduce_all(off < 1e-3),
+                "`number` must be one-hot, or hold probabilities.",
+                number,
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            image = tf.debugging.check_numerics(image, why)
+        return model({"image": image, "number": number})
+
+    @tf.function
+    def serve_raw(image: tf.Tensor, number: tf.Tensor) -> dict:
+        shape = tf.shape(image)
+        checks = [
+            *_check_batch(image, number),
+            _require(
+                tf.reduce_all(shape[1:] == _RAW_SHAPE),
+                "`image` must have the shape (batch, "
+                f"{', '.join(map(str, _RAW_SHAPE))}).",
+                shape,
+            ),
+            _require(
+                tf.reduce_all((number >= 0) & (number < NUM_DIGITS)),
+                f"`number` must be from 0 to {NUM_DIGITS - 1}.",
+                number,
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            image = tf.reshape(image, (shape[0], *IMAGE_SHAPE))
+        answers = model(
+            {
+                "image": scale_pixels(image),
+                "number": tf.one_hot(number, NUM_DIGITS),
+            }
         )
-    with written_aside(path) as aside, system_errors():
-        # Keras's own `export` writes all weights twice.
-        module = tf.Module()
-        module.weights = [weight.value for weight in model.weights]
-        tf.saved_model.save(module, aside, serving.signatures(model))
-        serving.write_warmup(aside)
+        raw = {}
+        for name, answer in answers.items():
+            if answer.shape[-1] == 1:
+                raw[name] = tf.cast(tf.round(answer[:, 0]), tf.int64)
+            else:
+                values = tf.constant(task[name].values, tf.int64)
+                raw[name] = tf.gather(values, tf.argmax(answer, axis=-1))
+                raw[f"{name}_probability"] = tf.reduce_max(answer, axis=-1)
+        return raw
+
+    return {
+        "serving_default": serving_default.get_concrete_function(
+            **_input_specs()
+        ),
+        "serve_raw": serve_raw.get_concrete_function(
+            tf.TensorSpec((None,) * (1 + len(_RAW_SHAPE)), tf.uint8, "image"),
+            tf.TensorSpec((None,), tf.int64, "number"),
+        ),
+    }
 
 
-def load_saved_model(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
-    """Loads a SavedModel and checks that it keeps the model's contract.
+def _check_batch(image: tf.Tensor, number: tf.Tensor) -> list[tf.Operation]:
+    counts = tf.stack([tf.shape(image)[0], tf.shape(number)[0]])
+    return [
+        _require(
+            (counts[0] > 0) & (counts[0] == counts[1]),
+            "There must be a `number` for each `image`, and at least one. "
+            "Images and numbers",
+            counts,
+        )
+    ]
+
+
+def _require(
+    condition: tf.Tensor, what: str, received: tf.Tensor
+) -> tf.Operation:
+    return tf.debugging.Assert(condition, [f"{what} Received:", received], 10)
+
+
+def write_warmup(path: Path) -> None:
+    """Writes the requests that TensorFlow Serving answers before all others,
+    one for each signature, so that no client waits for the first answer.
+
+    https://www.tensorflow.org/tfx/serving/saved_model_warmup
+
+    Args:
+        path: The SavedModel, the folder that holds `saved_model.pb`.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    image = np.zeros((1, *_RAW_SHAPE), "uint8")
+    number = np.array([3], "int64")
+    requests: dict[str, dict[str, np.ndarray]] = {
+        "serving_default": {
+            "image": np.zeros((1, *IMAGE_SHAPE), "float32"),
+            "number": np.eye(NUM_DIGITS, dtype="float32")[number],
+        },
+        "serve_raw": {"image": image, "number": number},
+    }
+    file = path / "assets.extra" / "tf_serving_warmup_requests"
+    file.parent.mkdir()
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, arrays in requests.items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.signature_name = signature
+            for name, array in arrays.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+            writer.write(log.SerializeToString())
+
+
+def open_file(path: Path, task: Task | None = None) -> OpenedModel:
+    """Opens a SavedModel, and calls it by its signature `serving_default`.
 
     Args:
         path: The folder that holds `saved_model.pb`, or one with numbered
             versions, of which the highest is taken.
-
-    Returns:
-        `(predict, differences)`: a function from `image` and `number` to the
-        outputs by name, through the signature `serving_default`, and the
-        differences that it may compute (`contract.check_contract`).
+        task: As for `checked_model`.
 
     Raises:
         InputError: If it is damaged, or another kind of model.
     """
-    path = _version_folder(Path(path))
+    path = version_folder(path)
     try:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         inputs = signature.structured_input_signature[1]
         outputs = signature.structured_outputs
+        info = None
+        if (path / _INFO).is_file():
+            with open(path / _INFO, "rb") as file:
+                info = ModelInfo.from_json(file.read(_LARGEST_INFO))
     except Exception as error:
         # A damaged folder surfaces as any of a dozen exceptions.
+        known = isinstance(error, InputError)
         raise InputError(
             "Cannot read this as a SavedModel with a signature "
             f"serving_default. Received: {str(path)!r} "
-            f"({type(error).__name__})"
+            f"({error if known else type(error).__name__})"
         ) from error
 
     def run(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -75,10 +240,12 @@ def load_saved_model(path: str | Path) -> tuple[Predict, tuple[str, ...]]:
         answers = loaded.signatures["serving_default"](**named)
         return {name: tensor.numpy() for name, tensor in answers.items()}
 
-    return checked(run, _specs(inputs), _specs(outputs), str(path))
+    return checked_model(
+        path, run, _io_specs(inputs), _io_specs(outputs), info, task
+    )
 
 
-def _specs(tensors: dict) -> dict:
+def _io_specs(tensors: dict) -> Specs:
     return {
         name: (
             None if x.shape.rank is None else tuple(x.shape.as_list()),
@@ -88,17 +255,13 @@ def _specs(tensors: dict) -> dict:
     }
 
 
-def is_saved_model(path: Path) -> bool:
-    """Whether `path` looks like what `load_saved_model` takes."""
-    return (_version_folder(path) / "saved_model.pb").is_file()
-
-
-def _version_folder(path: Path) -> Path:
+def version_folder(path: Path) -> Path:
+    """The highest numbered version in `path`, or `path` if it is one."""
     if (path / "saved_model.pb").is_file() or not path.is_dir():
         return path
     versions = [
         child
         for child in path.iterdir()
-        if child.name.isdigit() and (child / "saved_model.pb").is_file()
+        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
     ]
     return max(versions, key=lambda child: int(child.name), default=path)

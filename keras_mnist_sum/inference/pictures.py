@@ -1,101 +1,27 @@
-"""Any picture of a digit, made into what MNIST would have made of it."""
+"""Any picture of a digit, prepared as MNIST's digits were."""
 
-import io
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
-from PIL import UnidentifiedImageError
 
-from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.inference.image_files import MOST_PIXELS
+from keras_mnist_sum.inference.image_files import USEFUL_SIDE
+from keras_mnist_sum.inference.image_files import has_frames
+from keras_mnist_sum.inference.image_files import read_picture
 from keras_mnist_sum.inference.strokes import box_of
 from keras_mnist_sum.inference.strokes import find_strokes
 from keras_mnist_sum.inference.strokes import highest_near
 from keras_mnist_sum.inference.strokes import widened
+from keras_mnist_sum.task import IMAGE_SHAPE
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-_LARGEST_FILE = 2**28  # bytes
-_MOST_PIXELS = 2**26  # 8,192 x 8,192; what phones take has 50 million
-_LEAST_SIDE = 640  # pixels: a larger picture is made smaller first
 _BOX = 20  # pixels: the longer side of MNIST's digits
-
-
-def read_picture(path: str | Path | bytes) -> Image.Image:
-    """Reads a picture's file, as data and within limits.
-
-    Args:
-        path: A PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file of one frame and at
-            most 67 million pixels, or what is in one.
-
-    Returns:
-        The picture. A large JPEG comes at a half, a quarter or an eighth of its
-        size, which reads faster.
-
-    Raises:
-        InputError: If it is missing, damaged, too large, another kind of file
-            or several pictures.
-    """
-    source = path if isinstance(path, bytes) else Path(path)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return _read(source)
-    except Exception as error:
-        # A damaged picture surfaces as any of a dozen exceptions.
-        why = str(error) if isinstance(error, _Refused) else None
-        why = why or getattr(error, "strerror", None) or type(error).__name__
-        if isinstance(source, bytes):
-            received = f"{len(source):,} bytes"
-        else:
-            received = repr(str(source))
-        raise InputError(
-            "A picture must be one whole image in a file of type "
-            f"{', '.join(_FORMATS)}. Received: {received} ({why})"
-        ) from error
-
-
-class _Refused(Exception):
-    """Raised with the reason, in a few words."""
-
-
-def _read(source: Path | bytes) -> Image.Image:
-    if isinstance(source, bytes):
-        size = len(source)
-    elif source.is_dir():
-        raise _Refused("a folder, without any such file")
-    elif not source.is_file():
-        raise _Refused("no such file")
-    else:
-        size = source.stat().st_size
-    if size > _LARGEST_FILE:
-        raise _Refused("it is too large")
-    if not size:
-        raise _Refused("it is empty")
-    too_many = _Refused(f"it has more than {_MOST_PIXELS:,} pixels")
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        opened = Image.open(file, formats=_FORMATS)
-    except UnidentifiedImageError:
-        raise _Refused("it is none of these") from None
-    except Image.DecompressionBombError:
-        raise too_many from None
-    with opened as image:
-        if image.width * image.height > _MOST_PIXELS:
-            raise too_many
-        if _has_frames(image):
-            raise _Refused("it has several frames")
-        image.draft(None, (_LEAST_SIDE, _LEAST_SIDE))
-        image.load()
-        return image
-
-
-def _has_frames(image: Image.Image) -> bool:
-    # Phones store what belongs to a photo behind it, as an MPO file.
-    return getattr(image, "is_animated", False) and image.format != "MPO"
+_SIZE = IMAGE_SHAPE[0]
 
 
 def to_mnist(picture: Picture) -> np.ndarray:
@@ -121,20 +47,18 @@ def to_mnist(picture: Picture) -> np.ndarray:
     Raises:
         InputError: If it is no such picture, or nothing is drawn on it.
     """
-    if isinstance(picture, (str, Path)):
-        try:
-            return _prepared(read_picture(picture))
-        except InputError as error:
-            name = repr(str(picture))
-            if name in str(error):
-                raise
-            raise InputError(f"{error}, {name}") from error
-    if isinstance(picture, bytes):
-        return _prepared(read_picture(picture))
-    if isinstance(picture, np.ndarray):
-        return _prepared(_from_array(picture))
     if isinstance(picture, Image.Image):
         return _prepared(picture)
+    if isinstance(picture, np.ndarray):
+        return _prepared(_from_array(picture))
+    if isinstance(picture, bytes):
+        return _prepared(read_picture(picture))
+    if isinstance(picture, str | Path):
+        image = read_picture(picture)
+        try:
+            return _prepared(image)
+        except InputError as error:
+            raise InputError(f"{error}, {str(picture)!r}") from error
     raise InputError(
         "A picture must be a path, bytes, a PIL image or a NumPy array. "
         f"Received: {type(picture).__name__}"
@@ -144,15 +68,15 @@ def to_mnist(picture: Picture) -> np.ndarray:
 def strokes_to_mnist(strokes: np.ndarray) -> np.ndarray:
     """Prepares strokes that come without a page, as from a canvas.
 
-    There is nothing to find in them: all of it is the digit, in a fiftieth of
-    the time.
+    All of the ink is the digit. As nothing has to be found, this takes a
+    fiftieth of the time of `to_mnist`.
 
     Args:
         strokes: uint8 array of shape `(height, width)`: 255 where there is ink,
             0 where there is none.
 
     Returns:
-        As `to_mnist`.
+        The same as `to_mnist`.
 
     Raises:
         InputError: If nothing is drawn.
@@ -186,11 +110,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
             "A picture must have the shape (height, width), or (height, width, "
             f"channels) with 1, 3 or 4 channels. Received: {array.shape}"
         )
-    if not 0 < array.size <= 4 * _MOST_PIXELS:
-        raise InputError(
-            f"A picture must have 1 to {_MOST_PIXELS:,} pixels. "
-            f"Received: an array of shape {array.shape}"
-        )
+    _check_size(array.shape[1], array.shape[0])
     if array.dtype != np.uint8 and array.dtype.kind not in "bf":
         raise InputError(
             f"A picture must be bool, uint8 or floats. Received: {array.dtype}"
@@ -198,7 +118,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     low, high = array.min(), array.max()
     if not (low >= 0 and high <= 255):  # NaN is neither.
         raise InputError(
-            "A picture's values must lie in 0-1 or 0-255. "
+            "A picture's values must be finite, and lie in 0-1 or 0-255. "
             f"Received: {low} to {high}"
         )
     if array.dtype != np.uint8:
@@ -207,15 +127,19 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array[..., 0] if channels == (1,) else array)
 
 
+def _check_size(width: int, height: int) -> None:
+    if not 0 < width * height <= MOST_PIXELS:
+        raise InputError(
+            f"A picture must have 1 to {MOST_PIXELS:,} pixels. "
+            f"Received: {width} x {height}"
+        )
+
+
 def _colours(image: Image.Image) -> np.ndarray:
     """RGB: uint8 array of shape `(height, width, 3)`."""
-    if not 0 < image.width * image.height <= _MOST_PIXELS:
-        raise InputError(
-            f"A picture must have 1 to {_MOST_PIXELS:,} pixels. "
-            f"Received: {image.width} x {image.height}"
-        )
+    _check_size(image.width, image.height)
     try:
-        if _has_frames(image):
+        if has_frames(image):
             raise InputError(
                 "A picture must be one image: a copy of one frame is. "
                 "Received: several frames"
@@ -244,27 +168,28 @@ def _decoded(image: Image.Image) -> np.ndarray:
         image = Image.fromarray(_in_8_bits(values, max(high, 1e-9)))
     if image.has_transparency_data:
         image = _opaque(image.convert("RGBA"))
-    surplus = max(max(image.size) // _LEAST_SIDE, 1)
-    if image.mode != "L":  # Which is made smaller first: it takes a quarter.
+    surplus = max(max(image.size) // USEFUL_SIDE, 1)
+    if image.mode != "L":  # Gray is made smaller first: a quarter of the work.
         image = image.convert("RGB")
     return np.asarray(image.reduce(surplus).convert("RGB"))
 
 
 def _in_8_bits(values: np.ndarray, most: float) -> np.ndarray:
-    """0 to `most` becomes 0 to 255. In parts: all at once, a large picture
-    would take many times its memory."""
+    """Scales 0 to `most` to 0 to 255."""
     scaled = np.empty(values.shape, "uint8")
-    parts = 64
-    for some, into in zip(
-        np.array_split(values, parts), np.array_split(scaled, parts)
-    ):
-        into[:] = np.rint((some * np.float64(255 / most)).clip(max=255))
+    rows = max(1, len(values) // 64)  # At once, it takes many times the memory.
+    for top in range(0, len(values), rows):
+        part = values[top : top + rows] * np.float64(255 / most)
+        scaled[top : top + rows] = np.rint(part.clip(max=255))
     return scaled
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Lays it on a page. If most is clear, what is not is the ink, and the page
-    is black or white; else the page is the picture's own, and has holes."""
+    """Lays a picture on a page.
+
+    If most of it is clear, the rest is the ink, and the page becomes black or
+    white. Otherwise the page is the picture's own, with holes.
+    """
     pixels = np.asarray(image)
     seen = pixels[pixels[..., 3] > 127][:, :3]
     if 2 * len(seen) < pixels[..., 3].size:
@@ -277,18 +202,17 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _is_mnist(colours: np.ndarray) -> bool:
-    size = task.IMAGE_SIZE
-    if colours.shape[:2] != (size, size) or np.ptp(colours, axis=2).any():
+    if colours.shape[:2] != (_SIZE, _SIZE) or np.ptp(colours, axis=2).any():
         return False
     ink = colours[..., 0]
     border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
     if np.median(border) > 0 or not ink.any():
         return False
-    return all(abs(x - size // 2) < 1 for x in _centre(ink))
+    return all(abs(x - _SIZE // 2) < 1 for x in _centre(ink))
 
 
 def _fitted(strokes: np.ndarray) -> np.ndarray:
-    """The strokes in 20 x 20 pixels or, one side, less; at least 2 wide."""
+    """The strokes in 20 x 20 pixels, one side maybe less; a pen 2 wide."""
     strokes = strokes[box_of(strokes > 0.3)]
     drawn = np.pad(strokes > 0.5, 1)
     outline = (drawn & widened(~drawn, 1)).sum()
@@ -305,13 +229,11 @@ def _fitted(strokes: np.ndarray) -> np.ndarray:
 
 
 def _centred(digit: np.ndarray) -> np.ndarray:
-    size = task.IMAGE_SIZE
-    top, left = (
-        min(max(round(size / 2 - middle), 0), size - side)
-        for middle, side in zip(_centre(digit), digit.shape)
-    )
-    image = np.zeros((size, size), "uint8")
     rows, columns = digit.shape
+    row, column = _centre(digit)
+    top = min(max(round(_SIZE / 2 - row), 0), _SIZE - rows)
+    left = min(max(round(_SIZE / 2 - column), 0), _SIZE - columns)
+    image = np.zeros((_SIZE, _SIZE), "uint8")
     image[top : top + rows, left : left + columns] = np.rint(
         digit * (255 / digit.max())
     )
@@ -320,5 +242,5 @@ def _centred(digit: np.ndarray) -> np.ndarray:
 
 def _centre(ink: np.ndarray) -> tuple[float, float]:
     mass = ink / ink.sum(dtype="float64")
-    rows, columns = (np.arange(side) for side in ink.shape)
+    rows, columns = np.arange(ink.shape[0]), np.arange(ink.shape[1])
     return float(mass.sum(axis=1) @ rows), float(mass.sum(axis=0) @ columns)

@@ -1,56 +1,34 @@
-"""`Predictor`: any picture and an integer -> digit, sum and difference."""
+"""`Predictor`: any picture and a number -> all outputs of a model."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 from typing import overload
 
 import numpy as np
 
-from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import contract
-from keras_mnist_sum.formats import runtimes
-from keras_mnist_sum.formats.contract import Predict
-from keras_mnist_sum.formats.pretrained import load_pretrained_onnx
+from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import Predict
+from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.open import open_model
+from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.inference.pictures import Picture
 from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 
 _BATCH = 500
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a model says of one picture and one number.
-
-    Attributes:
-        number: The number.
-        digit: The most likely digit, 0-9.
-        sum: The most likely sum of both, 0-18.
-        difference: Their most likely difference.
-        probabilities: Of the three, 0-1, by name; nothing for what a
-            regression gives as a value.
-        image: What the model saw: uint8 array of shape `(28, 28)`.
-        predictions: What the model gave, by name: float32 array of shape
-            `(classes,)`, a probability for each value that `task.outputs` has
-            for the model's difference, or `(1,)`, a value.
-        agree: Whether sum and difference are those of digit and number.
-    """
-
-    number: int
-    digit: int
-    sum: int
-    difference: int
-    probabilities: dict[str, float]
-    agree: bool
-    image: np.ndarray
-    predictions: dict[str, np.ndarray]
-
-
 class Predictor:
     """Answers for pictures of any kind.
+
+    One that was loaded from a file pickles as the path of that file.
 
     >>> predictor = Predictor.load()
     >>> image = np.zeros((28, 28), "uint8")
@@ -60,19 +38,42 @@ class Predictor:
     (1, 4, 2)
 
     Args:
-        predict: The model: a function from `image`, float32
+        model: An opened model, or a function from `image`, float32
             `(batch, 28, 28, 1)`, and `number`, float32 one-hot `(batch, 10)`,
             to the outputs by name.
-        difference: Which difference it computes, `"absolute"` or `"signed"`.
+        task: What the function's outputs are. Default: digit, sum and absolute
+            difference. An opened model has its own.
+
+    Raises:
+        InputError: If `task` is another than the opened model's.
+
+    Attributes:
+        task: What the model's outputs are.
     """
 
-    def __init__(self, predict: Predict, difference: str = "absolute") -> None:
-        self._predict = predict
-        self._outputs = task.outputs(difference)
-        self.difference = difference
+    task: Task
+
+    def __init__(
+        self, model: OpenedModel | Predict, task: Task | None = None
+    ) -> None:
+        self._file: Path | None = None
+        if not isinstance(model, OpenedModel):
+            self._predict = model
+            self.task = task or Task.named()
+            return
+        self._file = model.path.absolute()
+        self._predict = model.predict
+        self.task = model.task
+        if task not in (None, model.task):
+            raise InputError(
+                "`task` must be the opened model's own. "
+                f"Received: {task} for a model of {model.task}"
+            )
 
     @classmethod
-    def load(cls, target: str | Path | None = None) -> "Predictor":
+    def load(
+        cls, target: str | Path | None = None, difference: str | None = None
+    ) -> "Predictor":
         """Loads a model.
 
         Args:
@@ -80,26 +81,36 @@ class Predictor:
                 a SavedModel directory; `None` means the model that comes with
                 the package. That one and ONNX and LiteRT files are ready in a
                 moment, without TensorFlow.
+            difference: `"absolute"` or `"signed"`, for a file that does not
+                say what its outputs are. Default: the former.
 
         Raises:
-            InputError: If it is none of these.
+            InputError: If it is none of these, or says itself that its
+                difference is another.
         """
-        if target is None:
-            predict, differences = load_pretrained_onnx()
-            return cls(predict, *differences)
-        path = Path(target)
-        load = runtimes.loader(path)
-        if load:
-            predict, differences = load(path)
-            if len(differences) == 1:
-                return cls(predict, *differences)
-        from keras_mnist_sum.utils.quiet import import_tensorflow
+        opened = (
+            pretrained.open_pretrained()
+            if target is None
+            else open_model(target, difference)
+        )
+        if difference and opened.task != Task.named(difference=difference):
+            raise InputError(
+                "`difference` is for a file that does not say what its outputs "
+                f"are. Received: difference={difference!r} for a model of "
+                f"{opened.task}"
+            )
+        return cls(opened)
 
-        import_tensorflow()
-        from keras_mnist_sum.formats.open import open_target
-
-        opened = open_target(path)
-        return cls(opened.predict, opened.difference)
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        if self._file is None:
+            return type(self), (self._predict, self.task)
+        ours = self._file.parent == pretrained.FOLDER
+        # The file may not say so itself.
+        signed = self.task == Task.named(difference="signed")
+        return type(self).load, (
+            None if ours else self._file,
+            "signed" if signed else None,
+        )
 
     @overload
     def __call__(self, images: Picture, numbers: int) -> Answer: ...
@@ -109,7 +120,7 @@ class Predictor:
         self, images: Iterable[Picture], numbers: Iterable[int]
     ) -> list[Answer]: ...
 
-    def __call__(self, images, numbers):
+    def __call__(self, images: Any, numbers: Any) -> Answer | list[Answer]:
         """Answers for one picture and one number, or for many of both.
 
         Args:
@@ -122,9 +133,9 @@ class Predictor:
             An `Answer`, or a list of them in the same order.
 
         Raises:
-            InputError: If a picture or a number is none, they are not equally
-                many, or the model gives what is no finite number. Nothing is
-                answered then.
+            InputError: If a picture or a number cannot be used, there are not
+                as many of the one as of the other, or the model gives what
+                does not fit its task. Nothing is answered then.
         """
         if isinstance(numbers, np.ndarray) and numbers.ndim == 0:
             numbers = numbers.item()
@@ -146,57 +157,76 @@ class Predictor:
             answers += self.answers(np.stack(seen[part]), number[part])
         return answers[0] if one else answers
 
-    def answers(self, seen: np.ndarray, number: np.ndarray) -> list[Answer]:
+    def answers(self, images: np.ndarray, numbers: np.ndarray) -> list[Answer]:
         """Answers for images that are prepared already, as MNIST's are.
 
         Args:
-            seen: uint8 array of shape `(batch, 28, 28)`, white ink on black.
-            number: Integer array of shape `(batch,)`, 0-9.
+            images: uint8 array of shape `(batch, 28, 28)`, white ink on black.
+            numbers: Integer array of shape `(batch,)`, 0-9.
 
         Raises:
-            InputError: If the model gives what is no finite number.
+            InputError: If the model gives what does not fit its task.
         """
-        predictions = self._predict(contract.model_inputs(seen, number))
-        for name, prediction in predictions.items():
-            if not np.isfinite(prediction).all():
-                raise InputError(
-                    "A model must give finite values. "
-                    f"Received: {prediction.ravel()[:3]}... as {name}"
-                )
+        given = self._predict(model_inputs(images, numbers))
+        predictions = {name: np.asarray(array) for name, array in given.items()}
+        self._check(predictions, len(numbers))
         values = {
-            name: output.answers(predictions[name])
-            for name, output in self._outputs.items()
+            name: output.decode(predictions[name])
+            for name, output in self.task.items()
         }
-        agree = np.ones(len(number), bool)
-        for name, output in self._outputs.items():
-            agree &= values[name] == output.truth[values["digit"], number]
+        agree = np.ones(len(numbers), bool)
+        for name, output in self.task.items():
+            agree &= (
+                values[name] == output.pair_values[values["digit"], numbers]
+            )
         return [
             Answer(
-                number=int(number[i]),
-                digit=int(values["digit"][i]),
-                sum=int(values["sum"][i]),
-                difference=int(values["difference"][i]),
+                number=int(numbers[i]),
+                task=self.task,
+                values={name: int(values[name][i]) for name in self.task},
                 probabilities={
-                    name: float(prediction[i].max())
-                    for name, prediction in predictions.items()
-                    if prediction.shape[-1] > 1
+                    name: float(predictions[name][i].max())
+                    for name in self.task
+                    if predictions[name].shape[-1] > 1
                 },
                 agree=bool(agree[i]),
-                image=seen[i],
-                predictions={name: x[i] for name, x in predictions.items()},
+                image=images[i],
+                predictions={name: predictions[name][i] for name in self.task},
             )
-            for i in range(len(number))
+            for i in range(len(numbers))
         ]
+
+    def _check(self, predictions: dict[str, np.ndarray], count: int) -> None:
+        """Refuses what does not fit the task, or is not finite."""
+        shapes = {name: array.shape for name, array in predictions.items()}
+        expected = {
+            name: (count, output.num_classes)
+            for name, output in self.task.items()
+        }
+        if set(shapes) != set(expected) or any(
+            shapes[name] not in [shape, (count, 1)]
+            for name, shape in expected.items()
+        ):
+            raise InputError(
+                f"A model of this task must give {expected}, or values of "
+                f"shape {(count, 1)}. Received: {shapes}"
+            )
+        for name, array in predictions.items():
+            if not np.isfinite(array).all():
+                raise InputError(
+                    "A model must give finite values. "
+                    f"Received: {array.ravel()[:3]}... as {name}"
+                )
 
 
 def _are_many(x: object, axes: int) -> bool:
     """Whether `x` is a collection; an array is one from `axes` axes on."""
     if isinstance(x, np.ndarray):
         return x.ndim >= axes
-    return isinstance(x, Iterable) and not isinstance(x, (str, bytes))
+    return isinstance(x, Iterable) and not isinstance(x, str | bytes)
 
 
-def _each(prepare: Callable, items: list) -> list:
+def _each(prepare: Callable[[Any], Any], items: Sequence) -> list:
     """`prepare` of each item; an error says of which, if there are several."""
     prepared = []
     for index, item in enumerate(items):
@@ -218,10 +248,10 @@ def check_number(number: object) -> int:
     if (
         not isinstance(number, Integral)
         or isinstance(number, bool)
-        or int(number) not in range(task.NUM_DIGITS)
+        or int(number) not in range(NUM_DIGITS)
     ):
         raise InputError(
-            f"`number` must be an integer from 0 to {task.NUM_DIGITS - 1}. "
+            f"`number` must be an integer from 0 to {NUM_DIGITS - 1}. "
             f"Received: {number!r}"
         )
     return int(number)

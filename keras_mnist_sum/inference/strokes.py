@@ -1,4 +1,4 @@
-"""The strokes of a digit in a picture, without the page and what is on it."""
+"""The strokes of a digit in a picture, without the page behind them."""
 
 import numpy as np
 from PIL import Image
@@ -7,8 +7,8 @@ from PIL import ImageOps
 
 _SIDE = 320  # pixels: the longer side of the picture that is worked on
 _CELLS = 40  # the longer side of the grid on which the page is estimated
-_REACH = 10  # of those cells, each way, of which the page is the median
-_FAINTEST = 8  # deviations of the page
+_REACH = 10  # cells each way, whose median is the page
+_FAINTEST = 8  # deviations of the page: fainter ink is not seen
 
 
 def find_strokes(colours: np.ndarray) -> np.ndarray:
@@ -19,22 +19,21 @@ def find_strokes(colours: np.ndarray) -> np.ndarray:
 
     Returns:
         The digit's strokes alone, 0-1: float32 array of shape `(rows,
-        columns)`, of which the longer is 320. All 0 if there is no digit.
+        columns)`, the longer of which is 320. All 0 if there is no digit.
     """
     ink, steps = _ink(colours)
     # Dark ink on a light page, or the other way round.
-    signs = _digit(ink, steps), _digit(-ink, steps)
-    _, strokes = max(signs, key=lambda digit: digit[0])
-    return strokes
+    dark, light = _digit(ink, steps), _digit(-ink, steps)
+    return max(dark, light, key=lambda found: found[0])[1]
 
 
 def _ink(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Measures the picture along the line of colours from page to ink.
+    """Measures each pixel on the line of colours from page to ink.
 
     Returns:
         How far each pixel is from the page behind it, in deviations of the
-        page, and of either sign, for which end is the ink is not known; and
-        how much the picture itself changes around each pixel.
+        page. The ink may be at the positive or at the negative end. And how
+        much the picture itself changes around each pixel.
     """
     image = _resized(Image.fromarray(colours), _SIDE)
     image = image.filter(ImageFilter.GaussianBlur(1))
@@ -43,7 +42,7 @@ def _ink(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inked = np.zeros(pixels.shape[:2], bool)
     for _ in range(2):
         page = _page(image, inked, page)
-        light = page.mean(axis=2, keepdims=True) + 50  # Noise is in the dark.
+        light = page.mean(axis=2, keepdims=True) + 50  # The dark is noisy, too.
         light /= np.median(light)
         away = (pixels - page) / light
         line = _contrast(away.reshape(-1, 3))
@@ -57,8 +56,8 @@ def _page(
 ) -> np.ndarray:
     """The page without ink: the median of the colours around each pixel.
 
-    A median keeps the edge of a shadow, as a mean does not. Where there is
-    nothing but ink, the page is what it was `before`.
+    A median keeps the edge of a shadow; a mean would blur it. Where there is
+    only ink, the page stays as it was `before`.
     """
     cells = np.array(_resized(image, _CELLS), "float32")
     cells[np.asarray(_resized(_gray(inked), _CELLS)) > 0.1] = np.nan
@@ -66,7 +65,7 @@ def _page(
     reach = (_REACH, _REACH)
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(cells, [reach, reach, (0, 0)], "reflect"),
-        (2 * _REACH + 1,) * 2,
+        (2 * _REACH + 1, 2 * _REACH + 1),
         axis=(0, 1),
     )
     windows = np.sort(windows.reshape(*shape, -1))  # NaN comes last.
@@ -83,11 +82,11 @@ def _page(
 def _contrast(away: np.ndarray) -> np.ndarray:
     """The line on which ink stands out most, in units of the page's deviation.
 
-    The half of the pixels nearest to the page is page; its texture and noise
-    are made alike in all directions; then ink decides on one.
+    The nearer half of the pixels is taken for the page. Its texture and noise
+    are made alike in all directions, and the ink decides on one.
 
     Args:
-        away: `(pixels, 3)`, the colours less the page's.
+        away: `(pixels, 3)`, the colours minus the page's.
     """
     white = away
     for _ in range(3):
@@ -102,7 +101,7 @@ def _contrast(away: np.ndarray) -> np.ndarray:
 
 
 def _steps(values: np.ndarray) -> np.ndarray:
-    """How much the values differ in the 11 x 11 pixels around each."""
+    """How much the values differ in the 11 x 11 pixels around each one."""
     low = values.min()
     unit = max(np.ptp(values), 1e-9) / 255
     image = Image.fromarray(np.rint((values - low) / unit).astype("uint8"))
@@ -112,7 +111,7 @@ def _steps(values: np.ndarray) -> np.ndarray:
 
 
 def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts them best (Otsu, 1979,
+    """The threshold that separates them best (Otsu, 1979,
     https://doi.org/10.1109/TSMC.1979.4310076)."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[:-1] + edges[1:]) / 2
@@ -141,23 +140,20 @@ def _digit(ink: np.ndarray, steps: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _parts(mask: np.ndarray) -> np.ndarray:
-    """Numbers from 1 for the connected parts, diagonally too; 0 elsewhere.
+    """Numbers the connected parts from 1, diagonals included; 0 elsewhere.
 
-    As `scipy.ndimage.label`, whose import alone takes longer than all this.
+    Does what `scipy.ndimage.label` does, whose import takes longer than this.
     """
     number = np.full(np.add(mask.shape, 2), -1)
     number[1:-1, 1:-1][mask] = np.arange(mask.sum())
     here = number[1:-1, 1:-1]
-    pairs = []
-    for there in (
-        number[1:-1, 2:],
-        number[2:, :-2],
-        number[2:, 1:-1],
-        number[2:, 2:],
-    ):
-        both = (here >= 0) & (there >= 0)
-        pairs.append((here[both], there[both]))
-    one, other = (np.concatenate(ends) for ends in zip(*pairs))
+    below = number[2:]
+    neighbours = np.stack(
+        [number[1:-1, 2:], below[:, :-2], below[:, 1:-1], below[:, 2:]]
+    )
+    both = (here >= 0) & (neighbours >= 0)
+    one = np.broadcast_to(here, neighbours.shape)[both]
+    other = neighbours[both]
     root = np.arange(mask.sum())
     while True:
         joined = root.copy()
@@ -174,15 +170,15 @@ def _parts(mask: np.ndarray) -> np.ndarray:
 
 
 def _chosen(parts: np.ndarray, sharp: np.ndarray) -> tuple[float, np.ndarray]:
-    """The largest part, and what else of some size is close to it.
+    """The largest part, and other parts of some size close to it.
 
-    Ink has a sharp edge all round, which shadows and the corners of a page do
-    not have; and what reaches the picture's margin is a digit only if there is
-    hardly anything else.
+    Ink has a sharp edge all round. Shadows and the corners of a page do not.
+    What reaches the picture's margin is a digit only if there is hardly
+    anything else.
 
     Returns:
-        The area of the largest part, less at the margin; 0 if there is none.
-        And a mask.
+        The area of the largest part, reduced at the margin; 0 if there is
+        none. And a mask.
     """
 
     def count(where: np.ndarray) -> np.ndarray:
@@ -217,8 +213,9 @@ def _margin(shape: tuple[int, ...], width: int) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that hold all of it."""
-    rows, columns = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
+    """The rows and columns that hold the whole mask."""
+    rows = np.nonzero(mask.any(axis=1))[0]
+    columns = np.nonzero(mask.any(axis=0))[0]
     return (
         slice(int(rows[0]), int(rows[-1]) + 1),
         slice(int(columns[0]), int(columns[-1]) + 1),
@@ -226,20 +223,20 @@ def box_of(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def widened(mask: np.ndarray, reach: int) -> np.ndarray:
-    """The mask and what is at most `reach` away, also diagonally."""
+    """The mask and all pixels at most `reach` away, also diagonally."""
     image = Image.fromarray(mask).convert("L")
     return np.asarray(highest_near(image, reach)) > 0
 
 
 def highest_near(image: Image.Image, reach: int) -> Image.Image:
     """The highest value at most `reach` away from each pixel."""
-    for _ in range(reach):  # Many small filters take less than a large one.
+    for _ in range(reach):  # Many small filters are faster than a large one.
         image = image.filter(ImageFilter.MaxFilter(3))
     return image
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:
-    """As large as this, on its longer side."""
+    """The image, `side` pixels long on its longer side."""
     scale = side / max(image.size)
     shape = [max(1, round(x * scale)) for x in image.size]
     resampling = Image.Resampling

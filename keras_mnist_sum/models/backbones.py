@@ -5,22 +5,18 @@ width, the channels of its first convolution; each returns digit logits of
 shape `(batch, 10)`. `keras.ops` and Keras's own layers only.
 """
 
+from collections.abc import Callable
+
 import keras
 
-from keras_mnist_sum import task
-from keras_mnist_sum.models.layers import GlobalBatchDropout
+from keras_mnist_sum.models import baselines
 from keras_mnist_sum.models.layers import ScaleByMaximum
-from keras_mnist_sum.models.layers import pytorch_initializers
-
-_MEAN, _STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0-1
-
-
-def _normalize(x):
-    # Forgets in 10 steps, so that a short run's statistics are its own.
-    return keras.layers.BatchNormalization(momentum=0.9)(x)
+from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.models.layers import normalize
+from keras_mnist_sum.task import NUM_DIGITS
 
 
-def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
+def residual(image: Tensor, width: int) -> Tensor:
     """Three stages of residual blocks.
 
     Pooling comes early and channels double as each side halves: 12x12, 6x6,
@@ -30,30 +26,42 @@ def residual(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """
     layers = keras.layers
 
-    def convolution(x, filters, size=3, activation=None):
+    def convolution(
+        x: Tensor,
+        filters: int,
+        size: int,
+        name: str,
+        activation: str | None = None,
+    ) -> Tensor:
         return layers.Conv2D(
-            filters, size, padding="same", activation=activation
+            filters, size, padding="same", activation=activation, name=name
         )(x)
 
-    def block(x):
-        return layers.Add()([x, convolution(x, x.shape[-1], 3, "relu")])
+    def block(x: Tensor, name: str) -> Tensor:
+        change = convolution(x, x.shape[-1], 3, f"{name}_conv", "relu")
+        return layers.Add(name=f"{name}_add")([x, change])
 
-    def halve(x):
-        x = _normalize(x)
-        return layers.MaxPooling2D()(convolution(x, 2 * x.shape[-1]))
+    def halve(x: Tensor, name: str) -> Tensor:
+        x = normalize(x, f"{name}_norm")
+        x = convolution(x, 2 * x.shape[-1], 3, f"{name}_conv")
+        return layers.MaxPooling2D(name=f"{name}_pool")(x)
 
-    x = ScaleByMaximum()(image)
-    x = layers.Cropping2D(2)(x)  # (batch, 24, 24, 1)
-    x = layers.MaxPooling2D()(convolution(x, width, 5, "relu"))
-    x = block(block(x))  # (batch, 12, 12, width)
-    x = block(halve(x))  # (batch, 6, 6, 2 * width)
-    x = block(halve(x))  # (batch, 3, 3, 4 * width)
-    x = _normalize(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    return layers.Dense(task.NUM_DIGITS, name="logits")(x)
+    x = ScaleByMaximum(name="stage0_scale")(image)
+    x = layers.Cropping2D(2, name="stage0_crop")(x)  # (batch, 24, 24, 1)
+    x = convolution(x, width, 5, "stage1_conv", "relu")
+    x = layers.MaxPooling2D(name="stage1_pool")(x)
+    x = block(x, "stage1_block1")  # (batch, 12, 12, width)
+    x = block(x, "stage1_block2")
+    x = halve(x, "stage2")  # (batch, 6, 6, 2 * width)
+    x = block(x, "stage2_block1")
+    x = halve(x, "stage3")  # (batch, 3, 3, 4 * width)
+    x = block(x, "stage3_block1")
+    x = normalize(x, "stage4_norm")
+    x = layers.GlobalAveragePooling2D(name="stage4_average")(x)
+    return layers.Dense(NUM_DIGITS, name="logits")(x)
 
 
-def small(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
+def small(image: Tensor, width: int) -> Tensor:
     """Two convolutions, the first one strided: little work at high resolution.
 
     `width` channels in a 7x7 convolution, twice as many in a 3x3 one, each
@@ -61,84 +69,31 @@ def small(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """
     layers = keras.layers
 
-    def convolution(x, filters, size, stride):
+    def convolution(
+        x: Tensor, filters: int, size: int, stride: int, name: str
+    ) -> Tensor:
         x = layers.Conv2D(
-            filters, size, stride, padding="same", use_bias=False
-        )(x)
-        x = layers.MaxPooling2D()(x)
-        return layers.ReLU()(_normalize(x))
-
-    x = ScaleByMaximum()(image)
-    x = layers.Cropping2D(2)(x)  # (batch, 24, 24, 1)
-    x = convolution(x, width, 7, stride=2)  # (batch, 6, 6, width)
-    x = convolution(x, 2 * width, 3, stride=1)  # (batch, 3, 3, 2 * width)
-    return layers.Dense(task.NUM_DIGITS, name="logits")(layers.Flatten()(x))
-
-
-def plain(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Seven 3x3 convolutions down to 1x1 pixel, as a course teaches them.
-
-    `width` times 1, 2, 4, 4, 8, 16 channels, then 10. No normalization.
-    """
-    return _seven_convolutions(image, [width * i for i in (1, 2, 4, 4, 8, 16)])
-
-
-def plain_doubling(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """As `plain`, with twice the channels at each convolution.
-
-    `width` times 1, 2, 4, 8, 16, 32 channels, then 10.
-    """
-    return _seven_convolutions(image, [width * 2**i for i in range(6)])
-
-
-def _seven_convolutions(image, channels):
-    def convolution(x, filters, padding, activation="relu"):
-        return keras.layers.Conv2D(
             filters,
-            3,
-            padding=padding,
-            activation=activation,
-            **pytorch_initializers(9 * x.shape[-1]),
+            size,
+            stride,
+            padding="same",
+            use_bias=False,
+            name=f"{name}_conv",
         )(x)
+        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
+        x = normalize(x, f"{name}_norm")
+        return layers.ReLU(name=f"{name}_relu")(x)
 
-    x = ScaleByMaximum()(image)
-    x = keras.layers.Rescaling(1 / _STD, -_MEAN / _STD)(x)
-    for stage in (channels[:2], channels[2:4]):
-        for filters in stage:
-            x = convolution(x, filters, "same")
-        x = keras.layers.MaxPooling2D()(x)
-    for filters in channels[4:]:
-        x = convolution(x, filters, "valid")  # 7x7, 5x5, 3x3 pixels
-    x = convolution(x, task.NUM_DIGITS, "valid", activation=None)
-    return keras.layers.Flatten(name="logits")(x)  # (batch, 10)
-
-
-def dropout(image: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """Two pairs of unpadded convolutions, three dense layers, dropout.
-
-    `width` channels in the first pair (5x5), twice as many in the second
-    (3x3); 256, 128 and 128 units; normalization and a dropout of 0.25 after
-    each pair and each dense layer.
-    """
-    layers = keras.layers
-
-    x = ScaleByMaximum()(image)
-    for filters, size in ((width, 5), (2 * width, 3)):
-        x = layers.Conv2D(filters, size, activation="relu")(x)
-        x = layers.Conv2D(filters, size, activation="relu")(x)
-        x = layers.MaxPooling2D()(_normalize(x))
-        x = GlobalBatchDropout(0.25)(x)
-    x = layers.Flatten()(x)  # (batch, 3 * 3 * 2 * width)
-    for units in (256, 128, 128):
-        x = _normalize(layers.Dense(units, activation="relu")(x))
-        x = GlobalBatchDropout(0.25)(x)
-    return layers.Dense(task.NUM_DIGITS, name="logits")(x)
+    x = ScaleByMaximum(name="stage0_scale")(image)
+    x = layers.Cropping2D(2, name="stage0_crop")(x)  # (batch, 24, 24, 1)
+    x = convolution(x, width, 7, 2, "stage1")  # (batch, 6, 6, width)
+    x = convolution(x, 2 * width, 3, 1, "stage2")  # (batch, 3, 3, 2 * width)
+    x = layers.Flatten(name="stage3_flatten")(x)
+    return layers.Dense(NUM_DIGITS, name="logits")(x)
 
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[[Tensor, int], Tensor]] = {
     "residual": residual,
     "small": small,
-    "plain": plain,
-    "plain_doubling": plain_doubling,
-    "dropout": dropout,
+    **baselines.BACKBONES,
 }

@@ -5,20 +5,25 @@
 
 import contextlib
 import math
+import random
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-from keras_mnist_sum import task
+from keras_mnist_sum import __version__
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.formats.contract import INPUT_SHAPES
-from keras_mnist_sum.formats.contract import check_contract
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.backbones import BACKBONES
 from keras_mnist_sum.models.heads import HEADS
+from keras_mnist_sum.models.info import ModelInfo
+from keras_mnist_sum.models.layers import AugmentByShifts
 from keras_mnist_sum.models.layers import ConditionalTable
-from keras_mnist_sum.models.layers import MeanOfCopies
-from keras_mnist_sum.models.layers import ShiftedCopies
+from keras_mnist_sum.models.layers import MeanOverShifts
+from keras_mnist_sum.models.layers import Metadata
+from keras_mnist_sum.models.layers import PropagateNaN
+from keras_mnist_sum.task import INPUT_SHAPES
+from keras_mnist_sum.task import NUM_DIGITS
 
 
 def build_model(config: Config | None = None) -> keras.Model:
@@ -28,19 +33,22 @@ def build_model(config: Config | None = None) -> keras.Model:
     0-255; `number`, float32 `(batch, 10)`, one-hot or any distribution over
     0-9.
 
-    Outputs: a dict of float32 probabilities: `digit` `(batch, 10)`, `sum`
-    `(batch, 19)` and `difference` `(batch, 10)`, or `(batch, 19)` if signed.
-    Class `c` of an output stands for `task.outputs(...)[name].values[c]`. With
-    the head `regression`, `sum` and `difference` are values, `(batch, 1)`;
-    `task.Output.answers` reads both kinds.
+    Outputs: a dict of float32 probabilities, one for each output of the
+    config's task: `digit` `(batch, 10)`, `sum` `(batch, 19)` and `difference`
+    `(batch, 10)` unless it says otherwise. Class `c` of an output stands for
+    `config.task[name].values[c]`. With the head `regression`, all but `digit`
+    are values, `(batch, 1)`; `Output.decode` reads both kinds. A pixel that is
+    not finite makes them NaN.
 
     Args:
-        config: The model's part of it is used: `backbone`, `width`,
-            `average_shift`, `head`, `difference` and `precision` (`"auto"` is
-            float32 here). Default: `Config()`.
+        config: The task and the model's part of it are used. The precision
+            `"auto"` is float32 here. Default: `Config()`.
 
     Returns:
         A `keras.Model`, not compiled.
+
+    Raises:
+        InputError: If the backbone does not give ten logits.
 
     Example:
 
@@ -51,44 +59,51 @@ def build_model(config: Config | None = None) -> keras.Model:
     (2, 19)
     """
     config = config or Config()
+    info = ModelInfo(config.task, config.preset, __version__)
+    outputs = dict(config.task)
+    del outputs["digit"]
 
     # === Functional Model ===
     image = keras.Input(INPUT_SHAPES["image"], name="image", dtype="float32")
     number = keras.Input(INPUT_SHAPES["number"], name="number", dtype="float32")
     with _dtype_policy(config.precision):
-        if config.average_shift:
-            copies = ShiftedCopies(config.average_shift)(image)
-            logits = BACKBONES[config.backbone](copies, config.width)
-            logits = MeanOfCopies()(logits)
+        if config.test_time_shift:
+            shifted = AugmentByShifts(config.test_time_shift)(image)
+            logits = BACKBONES[config.backbone](shifted, config.width)
+            logits = MeanOverShifts()(logits)
         else:
             logits = BACKBONES[config.backbone](image, config.width)
+    if logits.shape[1:] != (NUM_DIGITS,):
+        raise InputError(
+            f"A backbone must give logits of shape (batch, {NUM_DIGITS}). "
+            f"Received: {logits.shape} from {config.backbone!r}"
+        )
+    logits = PropagateNaN(name="propagate_nan", dtype="float32")(
+        [logits, image]
+    )
+    logits = Metadata(info.to_dict(), name="metadata", dtype="float32")(logits)
     digit = keras.layers.Activation("softmax", name="digit", dtype="float32")(
         logits
     )
-    outputs = task.outputs(config.difference)
-    del outputs["digit"]
     answers = HEADS[config.head](logits, digit, number, outputs)
     return keras.Model(
         {"image": image, "number": number},
-        {"digit": digit, **answers},
+        # In the task's order, which a SavedModel's warm-up and tables keep.
+        {name: {"digit": digit, **answers}[name] for name in config.task},
         name=f"{config.backbone}_{config.head}",
     )
 
 
-def declared(model: keras.Model) -> tuple[dict, dict]:
-    """What `model` takes and gives, as `check_contract` wants to know it."""
+def info_of(model: keras.Model) -> ModelInfo | None:
+    """What `model` says of itself; `None` if it was built elsewhere.
 
-    def specs(tensors: object) -> dict:
-        named = tensors if isinstance(tensors, dict) else {}
-        return {name: (x.shape, x.dtype) for name, x in named.items()}
-
-    inputs = specs(getattr(model, "input", None))
-    return inputs, specs(getattr(model, "output", None))
-
-
-def differences_of(model: keras.Model) -> tuple[str, ...]:
-    """Which differences `model` may compute, as `check_contract` says."""
-    return check_contract(*declared(model), "this model")
+    Raises:
+        InputError: If what it says is damaged.
+    """
+    for layer in model.layers:
+        if isinstance(layer, Metadata):
+            return ModelInfo.from_dict(layer.info)
+    return None
 
 
 def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
@@ -96,34 +111,56 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
 
     Returns:
         A float32 array of shape `(10, 10, classes)` for each output whose head
-        is a learned `ConditionalTable`, by name.
+        is a learned `ConditionalTable`, by name, in the order of the outputs.
     """
     tables = {
         layer.name: keras.ops.convert_to_numpy(layer.table())
         for layer in model.layers
         if isinstance(layer, ConditionalTable) and layer.truth is None
     }
-    return {name: tables[name] for name in task.outputs() if name in tables}
+    return {name: tables[name] for name in model.output if name in tables}
 
 
-def in_float32(model: keras.Model) -> keras.Model:
-    """The same weights in a model that computes in float32, not compiled."""
+def copy_model(model: keras.Model, dtype: str | None = None) -> keras.Model:
+    """The same layers and weights in a model of its own, not compiled.
 
-    def in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(
-            {**layer.get_config(), "dtype": "float32"}
-        )
+    What is done to look at a model is done to a copy: parts that are built on
+    the layers of a model would change what it saves.
+
+    Args:
+        model: A functional model.
+        dtype: What the copy computes in, `"float32"` for example. Default: as
+            `model` does.
+    """
+
+    def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if dtype and isinstance(layer, keras.layers.Layer):
+            config["dtype"] = dtype  # An operation has none.
+        return type(layer).from_config(config)
 
     bare = keras.Model(model.input, model.output, name=model.name)
-    copy = keras.models.clone_model(bare, clone_function=in_float32)
+    with kept_random_state():
+        copy = keras.models.clone_model(bare, clone_function=copy_layer)
     copy.set_weights(model.get_weights())
     return copy
+
+
+@contextlib.contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Puts Python's random state back, from which Keras draws the seed of each
+    initializer, also of weights that are then replaced."""
+    before = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def count_multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one example in convolutions and dense layers.
 
-    In training: with an `average_shift`, an answer takes five times as many.
+    In training: with a `test_time_shift`, an answer takes five times as many.
     """
     total = 0
     for layer in model.layers:

@@ -7,15 +7,21 @@ classes)`, or values `(batch, 1)` from `regression`. `keras.ops` and Keras's own
 layers only, always in float32.
 """
 
-import keras
+from collections.abc import Callable
 
+from keras_mnist_sum.models import baselines
 from keras_mnist_sum.models.layers import ConditionalTable
-from keras_mnist_sum.models.layers import ExpectedNumber
-from keras_mnist_sum.models.layers import OneHotArgmax
-from keras_mnist_sum.models.layers import pytorch_initializers
+from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.task import Output
 
 
-def table(logits, digit, number, outputs, given=False):
+def table(
+    logits: Tensor,
+    digit: Tensor,
+    number: Tensor,
+    outputs: dict[str, Output],
+    given: bool = False,
+) -> dict[str, Tensor]:
     """P(class | digit, number) for each output, learned (`layers.py`)."""
     del logits
     return {
@@ -29,88 +35,18 @@ def table(logits, digit, number, outputs, given=False):
     }
 
 
-def exact(logits, digit, number, outputs):
+def exact(
+    logits: Tensor,
+    digit: Tensor,
+    number: Tensor,
+    outputs: dict[str, Output],
+) -> dict[str, Tensor]:
     """As `table`, with the tables given: no weights."""
     return table(logits, digit, number, outputs, given=True)
 
 
-def concat(logits, digit, number, outputs):
-    """One linear layer, without bias, on logits and number side by side.
-
-    Its score of a class is a function of the logits plus a function of the
-    number (`docs/heads.md` says what that can and cannot express).
-    """
-    del digit
-    features = keras.layers.Concatenate(dtype="float32")([logits, number])
-    initializers = pytorch_initializers(features.shape[-1])
-    return {
-        name: keras.layers.Dense(
-            output.num_classes,
-            activation="softmax",
-            use_bias=False,
-            kernel_initializer=initializers["kernel_initializer"],
-            name=name,
-            dtype="float32",
-        )(features)
-        for name, output in outputs.items()
-    }
-
-
-def argmax(logits, digit, number, outputs):
-    """An MLP on the most likely digit and the number, both one-hot.
-
-    No gradient of the sum or the difference reaches the image.
-    """
-    del digit
-    x = keras.layers.Concatenate(dtype="float32")(
-        [OneHotArgmax(dtype="float32")(logits), number]
-    )
-    for units in (64, 128, 256, 64, 38):
-        x = keras.layers.Dense(units, dtype="float32")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
-        x = keras.layers.ReLU(dtype="float32")(x)
-    return {
-        name: keras.layers.Dense(
-            output.num_classes,
-            activation="softmax",
-            name=name,
-            dtype="float32",
-        )(x)
-        for name, output in outputs.items()
-    }
-
-
-def regression(logits, digit, number, outputs):
-    """An MLP for each output, on logits and number, to a value.
-
-    The number becomes a scalar, then 32 features, before it joins the logits.
-    """
-    del digit
-
-    def dense(x, units, activation="relu", name=None):
-        return keras.layers.Dense(
-            units,
-            activation=activation,
-            name=name,
-            dtype="float32",
-            **pytorch_initializers(x.shape[-1]),
-        )(x)
-
-    features = ExpectedNumber(dtype="float32")(number)
-    features = dense(dense(features, 16), 32)
-    features = keras.layers.Concatenate(dtype="float32")([logits, features])
-    return {
-        name: dense(
-            dense(dense(features, 64), 128), 1, activation=None, name=name
-        )
-        for name in outputs
-    }
-
-
-HEADS = {
+HEADS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "table": table,
     "exact": exact,
-    "concat": concat,
-    "argmax": argmax,
-    "regression": regression,
+    **baselines.HEADS,
 }

@@ -1,13 +1,68 @@
-"""The Keras layers that are ours. `keras.ops` only: any backend runs them."""
+"""The layers of our models, and which others a model file may hold.
+
+`keras.ops` only: any backend runs them.
+"""
+
+from typing import Any
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
-from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.task import NUM_DIGITS
+
+# What a model file may hold: nothing that runs code of its own or makes
+# tensors of any size.
+KERAS_LAYERS = set(
+    """
+    Activation ActivityRegularization Add AlphaDropout Average
+    AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
+    DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise
+    GlobalAveragePooling2D GlobalMaxPooling2D GroupNormalization Identity
+    InputLayer LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum
+    Multiply PReLU ReLU Rescaling Reshape SeparableConv2D Softmax
+    SpatialDropout2D Subtract UnitNormalization
+    """.split()
+)
+Tensor: TypeAlias = Any  # of any backend, or Keras's symbolic one
+
+_allowed: dict[str, type[keras.layers.Layer]] = {}
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+def allow_layer(layer: type[keras.layers.Layer]) -> type[keras.layers.Layer]:
+    """Lets model files hold a layer of yours; usable as a decorator.
+
+    The class must be registered by
+    `keras.saving.register_keras_serializable`: a file names it so.
+
+    Raises:
+        InputError: If it is not registered.
+    """
+    name = keras.saving.get_registered_name(layer)
+    if name == layer.__name__:
+        raise InputError(
+            "A layer must be registered by "
+            "keras.saving.register_keras_serializable. "
+            f"Received: {layer.__name__}"
+        )
+    _allowed[name] = layer
+    return layer
+
+
+def allowed_layers() -> dict[str, type[keras.layers.Layer]]:
+    """The layers that are not Keras's own, by their registered names."""
+    return dict(_allowed)
+
+
+def ours(layer: type[keras.layers.Layer]) -> type[keras.layers.Layer]:
+    """Registers a layer of this package, which model files may hold."""
+    register = keras.saving.register_keras_serializable("keras_mnist_sum")
+    return allow_layer(register(layer))
+
+
+@ours
 class ScaleByMaximum(keras.layers.Layer):
     """Divides each image by its own largest value; a blank image stays blank.
 
@@ -18,22 +73,24 @@ class ScaleByMaximum(keras.layers.Layer):
     Output: the same shape and dtype, with a maximum of 1 (or 0 if blank).
     """
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         maximum = ops.max(images, axis=(1, 2, 3), keepdims=True)
         return images / ops.where(maximum > 0, maximum, ops.ones_like(maximum))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
-class ShiftedCopies(keras.layers.Layer):
+@ours
+class AugmentByShifts(keras.layers.Layer):
     """Outside training, adds copies of each image, shifted in a cross.
+
+    Test-time augmentation: Krizhevsky et al. (2012) average over crops so.
 
     The batch becomes five batches, one after another: the images, and they
     shifted to the left, to the right, up and down. Pixels from outside are 0.
-    `MeanOfCopies` brings the answers to the five back together. In training,
-    where warps shift the images anyway, nothing is done.
+    `MeanOverShifts` averages what follows from them. In training, where warps
+    shift the images anyway, nothing is done.
 
     Args:
         shift: How far, in pixels, 0 to 28.
@@ -45,15 +102,15 @@ class ShiftedCopies(keras.layers.Layer):
     Output: `(5 * batch, height, width, channels)`; in training, the input.
     """
 
-    def __init__(self, shift, **kwargs):
+    def __init__(self, shift: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if shift not in range(task.IMAGE_SIZE + 1):
+        if shift not in range(IMAGE_SHAPE[0] + 1):
             raise InputError(
-                f"`shift` must be 0 to {task.IMAGE_SIZE}. Received: {shift!r}"
+                f"`shift` must be 0 to {IMAGE_SHAPE[0]}. Received: {shift!r}"
             )
         self.shift = shift
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if training:
             return images
         far, (height, width) = 2 * self.shift, images.shape[1:3]
@@ -73,31 +130,31 @@ class ShiftedCopies(keras.layers.Layer):
             ]
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (None, *input_shape[1:])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "shift": self.shift}
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
-class MeanOfCopies(keras.layers.Layer):
-    """Outside training, the mean over the five copies of `ShiftedCopies`.
+@ours
+class MeanOverShifts(keras.layers.Layer):
+    """Outside training, the mean over the five copies of `AugmentByShifts`.
 
     Input: float tensor of shape `(5 * batch, classes)`.
     Output: `(batch, classes)`; in training, the input.
     """
 
-    def call(self, scores, training=False):
+    def call(self, scores: Tensor, training: bool = False) -> Tensor:
         if training:
             return scores
         return ops.mean(ops.reshape(scores, (5, -1, scores.shape[-1])), axis=0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
+@ours
 class ConditionalTable(keras.layers.Layer):
     """Applies a conditional probability table P(class | digit, number).
 
@@ -108,7 +165,7 @@ class ConditionalTable(keras.layers.Layer):
 
     Args:
         num_classes: Number of classes of the output.
-        truth: `None`, or the true class of each pair as ten rows of ten
+        truth: `None`, or the right class of each pair as ten rows of ten
             integers; the table is then fixed and has no weights.
         logit_scale: The weights are the table's logits divided by this. An
             optimizer that moves all weights by steps of about one size, like
@@ -122,9 +179,15 @@ class ConditionalTable(keras.layers.Layer):
     Output: float tensor of shape `(batch, num_classes)`, a distribution.
     """
 
-    def __init__(self, num_classes, truth=None, logit_scale=10.0, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        truth: list[list[int]] | None = None,
+        logit_scale: float = 10.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if num_classes not in range(1, task.NUM_DIGITS**2 + 1):
+        if num_classes not in range(1, NUM_DIGITS**2 + 1):
             raise InputError(
                 f"`num_classes` must be 1 to 100. Received: {num_classes!r}"
             )
@@ -132,8 +195,8 @@ class ConditionalTable(keras.layers.Layer):
         self.truth = truth
         self.logit_scale = logit_scale
 
-    def build(self, input_shape):
-        pairs = (task.NUM_DIGITS, task.NUM_DIGITS)
+    def build(self, input_shape: list[tuple]) -> None:
+        pairs = (NUM_DIGITS, NUM_DIGITS)
         if self.truth is None:
             self.logits = self.add_weight(
                 name="logits",
@@ -141,7 +204,7 @@ class ConditionalTable(keras.layers.Layer):
                 initializer="zeros",
             )
 
-    def table(self):
+    def table(self) -> Tensor:
         """The table itself, float tensor of shape `(10, 10, num_classes)`."""
         if self.truth is not None:
             truth = ops.convert_to_tensor(self.truth, dtype="int32")
@@ -150,17 +213,20 @@ class ConditionalTable(keras.layers.Layer):
             )
         return ops.softmax(self.logit_scale * self.logits, axis=-1)
 
-    def call(self, inputs):
+    def call(self, inputs: list[Tensor]) -> Tensor:
         digit, number = inputs
+        check_last_axis("number", number)
         pair = ops.expand_dims(digit, 2) * ops.expand_dims(number, 1)
-        pair = ops.reshape(pair, (-1, task.NUM_DIGITS**2))  # (batch, 100)
+        # Not -1: numbers of another width would become another batch.
+        batch = ops.shape(pair)[0]
+        pair = ops.reshape(pair, (batch, NUM_DIGITS**2))  # (batch, 100)
         rows = ops.reshape(self.table(), (-1, self.num_classes))
         return ops.matmul(pair, rows)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0][0], self.num_classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
@@ -169,101 +235,66 @@ class ConditionalTable(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
-class OneHotArgmax(keras.layers.Layer):
-    """The most likely class, one-hot; no gradient passes.
+@ours
+class PropagateNaN(keras.layers.Layer):
+    """Makes logits NaN where a pixel of the image is not finite: pooling and
+    rectified units drop NaN, and would answer it like a blank image.
 
-    Input: float tensor of shape `(batch, classes)`, scores.
-    Output: the same shape and dtype, one 1 in each row.
+    Call args: a list `[logits, image]` of float tensors of shapes
+    `(batch, classes)` and `(batch, height, width, channels)`.
+    Output: `logits`, float tensor of shape `(batch, classes)`.
     """
 
-    def call(self, scores):
-        # `ops.argmax` takes bitwise operations that LiteRT does not have.
-        _, best = ops.top_k(scores, k=1)
-        return ops.stop_gradient(
-            ops.one_hot(best[:, 0], scores.shape[-1], dtype=scores.dtype)
-        )
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        logits, image = inputs
+        total = ops.sum(image, axis=(1, 2, 3))
+        finite = ops.expand_dims(ops.abs(total) <= 3e38, 1)  # not of NaN
+        nothing = ops.where(finite, 0.0, float("nan"))
+        return logits + ops.cast(nothing, logits.dtype)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
-class ExpectedNumber(keras.layers.Layer):
-    """The mean of a distribution over 0-9: of a one-hot, the number itself.
-
-    Input: float tensor of shape `(batch, 10)`.
-    Output: float tensor of shape `(batch, 1)`.
-    """
-
-    def call(self, distribution):
-        numbers = ops.arange(task.NUM_DIGITS, dtype=distribution.dtype)
-        return ops.sum(distribution * numbers, axis=-1, keepdims=True)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], 1)
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape[0]
 
 
-@keras.saving.register_keras_serializable(package="keras_mnist_sum")
-class GlobalBatchDropout(keras.layers.Dropout):
-    """Dropout whose mask depends on the global batch alone.
-
-    Each replica draws the mask of the whole batch and takes its part, where
-    Keras's own draws one for its share alone. So a run is the same run on any
-    number of replicas.
-
-    Input and output: as `keras.layers.Dropout`.
-    """
-
-    def call(self, inputs, training=False):
-        replica, replicas = _replica()
-        if not training or replicas == 1:
-            return super().call(inputs, training)
-        count = ops.shape(inputs)[0]
-        ones = ops.ones((count * replicas, *inputs.shape[1:]), inputs.dtype)
-        mask = super().call(ones, training)
-        return inputs * mask[replica * count : (replica + 1) * count]
-
-
-def _replica():
-    """Which replica computes this, and how many there are."""
-    if keras.backend.backend() == "tensorflow":  # Only there is a layer told.
-        import tensorflow as tf
-
-        context = tf.distribute.get_replica_context()
-        if context is not None:
-            return (
-                context.replica_id_in_sync_group,
-                context.num_replicas_in_sync,
-            )
-    return 0, 1
-
-
-ALL = (
-    ConditionalTable,
-    ExpectedNumber,
-    GlobalBatchDropout,
-    MeanOfCopies,
-    OneHotArgmax,
-    ScaleByMaximum,
-    ShiftedCopies,
-)
-
-
-def pytorch_initializers(fan_in):
-    """Initial weights as PyTorch's linear and convolution layers draw them.
-
-    Kernel and bias are uniform in +-1/sqrt(fan_in):
-    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
+@ours
+class Metadata(keras.layers.Layer):
+    """Passes its input on; its config says what the model is, also after
+    `save`, `clone_model` and fine-tuning.
 
     Args:
-        fan_in: Number of inputs of one unit.
-
-    Returns:
-        Keyword arguments of a Keras layer.
+        info: What `ModelInfo.to_dict` returns.
     """
-    limit = fan_in**-0.5
-    return {
-        name: keras.initializers.RandomUniform(-limit, limit)
-        for name in ("kernel_initializer", "bias_initializer")
-    }
+
+    def __init__(self, info: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.info = info
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "info": self.info}
+
+
+def normalize(x: Tensor, name: str | None = None) -> Tensor:
+    """Batch normalization that forgets in ten steps, so that a short run's
+    statistics are its own."""
+    return keras.layers.BatchNormalization(momentum=0.9, name=name)(x)
+
+
+def check_last_axis(name: str, tensor: Tensor) -> None:
+    """Refuses a distribution over anything but 0-9.
+
+    Keras lets a tensor of shape `(batch, 1)` pass for one of `(batch, 10)`.
+
+    Raises:
+        InputError: If the last axis has another size.
+    """
+    if tensor.shape[-1] != NUM_DIGITS:
+        raise InputError(
+            f"`{name}` must have the shape (batch, {NUM_DIGITS}). "
+            f"Received: {tuple(tensor.shape)}"
+        )

@@ -1,21 +1,21 @@
-"""A report's charts: each function draws one, from a model's answers.
+"""A report's charts: each function draws one, from a model's predictions.
 
 Text has 8 points and more, and colours are told apart without colour vision.
 """
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 
-from keras_mnist_sum import task
-from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.evaluation.scores import Predictions
 
 TEXT, FAINT = "#1a1a1a", "#666666"
 RIGHT, WRONG = "#0072b2", "#d55e00"
@@ -23,35 +23,85 @@ _BLUES = LinearSegmentedColormap.from_list("right", ("#e8f1f8", RIGHT))
 _ORANGES = LinearSegmentedColormap.from_list("wrong", ("#fdeee2", WRONG))
 _DENSITY = LinearSegmentedColormap.from_list("few", ("#cfe2f3", "#08306b"))
 _FEW = 100  # pairs: a share of fewer says little
+_MOST_COUNTED = 22  # classes whose counts are written into their cells
+_MOST_COLUMNS = 200  # of a chart of values
 
 
 def new_figure(title: str, width: float, height: float) -> Figure:
     """An empty figure of so many inches, with a title."""
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     figure = Figure(figsize=(width, height), layout=layout)
-    # A path in it may have dollar signs.
-    figure.suptitle(title, fontsize=13, color=TEXT, parse_math=False)
+    add_title(figure, title)
     return figure
 
 
-def signed(value: int) -> str:
+def add_title(figure: Figure, title: str, **where: Any) -> int:
+    """Gives a figure a title, in lines that fit its width.
+
+    Returns:
+        The number of lines.
+    """
+    width = int(9.5 * figure.get_figwidth())  # characters
+    lines = [
+        line
+        for long in title.splitlines()
+        for line in textwrap.wrap(long, width, break_on_hyphens=False)
+    ]
+    figure.suptitle(
+        "\n".join(lines),
+        fontsize=13,
+        color=TEXT,
+        parse_math=False,  # A path may have dollar signs.
+        **where,
+    )
+    return len(lines)
+
+
+def text_width(texts: Iterable[str], size: float) -> float:
+    """How many inches the longest of `texts` takes, in `size` points."""
+    longest = max(texts, key=len, default="0")
+    width = TextPath((0, 0), longest, size=size).get_extents().x1 / 72
+    return 1.08 * width  # Letters are moved to whole pixels.
+
+
+def font_size(texts: Iterable[str], room: float, size: float) -> float:
+    """`size` points, or so many that `texts` fit into `room` inches."""
+    return size * min(1, room / text_width(texts, size))
+
+
+def format_int(value: int) -> str:
     """An integer as it is printed in a picture."""
     return f"{value:,}".replace("-", "−")
 
 
-def confusion(answers: Answers, name: str) -> Figure:
-    """How often each answer was given for each true one."""
-    counts, values = answers.confusion(name), answers.outputs[name].values
-    labels = [signed(value) for value in values]
+def panels(
+    figure: Figure, count: int, columns: int, **settings: Any
+) -> list[Axes]:
+    """As many axes, in rows of at most `columns`."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    grid = figure.subplots(rows, columns, squeeze=False, **settings)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    return list(grid.flat[:count])
+
+
+def confusion(predictions: Predictions, name: str) -> Figure:
+    """How often each value was predicted for each label."""
+    counts = predictions.confusion(name)
+    labels = [format_int(value) for value in predictions.task[name].values]
     if not counts[:, -1].any():
         counts = counts[:, :-1]
-    right = np.eye(*counts.shape) > 0
+    rows, columns = counts.shape
+    right = np.eye(rows, columns) > 0
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = int(counts[~right].sum())
-    rows, columns = counts.shape
+    # Many classes get small cells, without the counts.
+    cell = 0.4 if columns <= _MOST_COUNTED else 0.22
     figure = new_figure(
         f"{name}: {wrong:,} of {counts.sum():,} pairs wrong",
-        *(0.4 * columns + 1.1, 0.4 * rows + 1.2),
+        max(cell * columns, 4.0) + 1.1,
+        max(cell * rows, 2.0) + 1.2,
     )
     axes = figure.add_subplot()
     for cells, colours in ((right, _BLUES), (~right, _ORANGES)):
@@ -62,9 +112,13 @@ def confusion(answers: Answers, name: str) -> Figure:
             norm=LogNorm(1e-4, 1),
         )
     for row, column in np.argwhere(counts):
+        if columns > _MOST_COUNTED:
+            break
         dark = share[row, column] > (0.1 if right[row, column] else 0.3)
         axes.text(
-            *(column, row, str(counts[row, column])),
+            column,
+            row,
+            str(counts[row, column]),
             ha="center",
             va="center",
             fontsize=8,
@@ -73,128 +127,45 @@ def confusion(answers: Answers, name: str) -> Figure:
     others = ["other"] * (columns - rows)
     axes.set_xticks(range(columns), labels + others, fontsize=9)
     axes.set_yticks(range(rows), labels, fontsize=9)
-    axes.set_xlabel(f"{name} answered")
-    axes.set_ylabel(f"true {name}")
+    if columns > _MOST_COUNTED:
+        axes.tick_params("both", labelsize=8)
+    if columns > _MOST_COUNTED or text_width(labels, 9) > 0.9 * cell:
+        axes.tick_params("x", labelrotation=90)
+    axes.set_xlabel(f"{name} predicted")
+    axes.set_ylabel(f"{name} labelled")
     axes.set_title(
         "pairs; blue right, orange wrong, darker: more of the row",
         fontsize=9,
         color=FAINT,
     )
-    _no_frame(axes)
+    no_frame(axes)
     return figure
 
 
-def arithmetic(answers: Answers, tables: Mapping[str, np.ndarray]) -> Figure:
-    """The tables of sum and difference: what was learned, or, without a
-    learned table, the answer given most often in each cell."""
-    figure = new_figure(
-        "Arithmetic: the value that the model takes for each cell", 11, 5.9
-    )
-    for axes, name in zip(figure.subplots(1, 2), ("sum", "difference")):
-        output = answers.outputs[name]
-        if name in tables:
-            what, values = "learned", output.answers(tables[name])
-        else:
-            what, values = "answered most often", answers.most_common(name)
-        draw_table(axes, values, output)
-        axes.set_title(
-            f"{name}, {what}: {(values == output.truth).sum()} of "
-            f"{np.isfinite(values).sum()} cells right",
-            fontsize=11,
-        )
-    return figure
-
-
-def draw_table(
-    axes: Axes,
-    values: np.ndarray,
-    output: task.Output,
-    shares: np.ndarray | None = None,
-) -> AxesImage:
-    """Draws a value for each (digit, number) cell, wrong ones outlined.
-
-    Args:
-        axes: Where to.
-        values: Array of shape `(10, 10)`; NaN leaves a cell empty.
-        output: Of which output they are.
-        shares: What colours the cells instead of the values, 0-1, of the same
-            shape.
-
-    Returns:
-        The cells, for a colour bar.
-    """
-    low, high = min(output.values), max(output.values)
-    shades = values
-    if shares is not None:
-        low, high, shades = 0, 1, shares
-    cells = axes.imshow(shades, cmap="cividis", vmin=low, vmax=high)
-    _digit_by_number(axes)
-    for digit, number in np.argwhere(~np.isnan(values)):
-        value = values[digit, number]
-        axes.text(
-            *(number, digit, signed(int(value))),
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white"
-            if shades[digit, number] < (low + high) / 2
-            else "black",
-        )
-        if value != output.truth[digit, number]:
-            corner = (number - 0.46, digit - 0.46)
-            axes.add_patch(
-                Rectangle(corner, 0.92, 0.92, fill=False, ec=WRONG, lw=2.5)
-            )
-    return cells
-
-
-def accuracy(answers: Answers) -> Figure:
-    """Share of right answers by digit and number, 10x10 each."""
-    shares = {
-        name: 100 * answers.share_right(right)
-        for name, right in {
-            **answers.right,
-            "all three": answers.all_right,
-        }.items()
-    }
-    # Good models differ in the last percent, bad ones in all.
-    low = min(np.nanmin(share) for share in shares.values())
-    low = next(x for x in (99, 95, 90, 50, 0) if low >= x or x == 0)
-    figure = new_figure(
-        "Right answers by digit and number, in percent", 10, 9.4
-    )
-    grid = figure.subplots(2, 2)
-    for axes, (name, share) in zip(grid.flat, shares.items()):
-        drawn = axes.imshow(share, cmap="cividis", vmin=low, vmax=100)
-        _digit_by_number(axes)
-        axes.set_title(name, fontsize=11)
-        for digit, number in np.argwhere(~np.isnan(share)):
-            value = share[digit, number]
-            axes.text(
-                *(number, digit, f"{value:.1f}" if value < 100 else "100"),
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="white" if value < (low + 100) / 2 else "black",
-            )
-    figure.colorbar(
-        drawn, ax=grid, label="% right", shrink=0.4, aspect=30, pad=0.02
-    )
-    return figure
-
-
-def reliability(answers: Answers) -> Figure:
+def reliability(predictions: Predictions) -> Figure:
     """Accuracy beside confidence, of each output that is a distribution."""
-    errors = answers.evaluation.calibration_error
+    errors = predictions.scores.calibration_error
+    columns = min(len(errors), 4)
+    bands = -(-len(errors) // columns)
     figure = new_figure(
-        "Accuracy of answers by their confidence",
-        *(11 if len(errors) > 1 else 4.6, 5.4),
+        "Accuracy of predictions by their confidence",
+        max(3.7 * columns, 4.6),
+        0.5 + 4.9 * bands,
     )
     grid = figure.subplots(
-        2, len(errors), sharex=True, height_ratios=(3, 1), squeeze=False
+        2 * bands,
+        columns,
+        sharex=True,
+        height_ratios=(3, 1) * bands,
+        squeeze=False,
     )
-    for (top, bottom), (name, error) in zip(grid.T, errors.items()):
-        bins = answers.bins(name)
+    tops, bottoms = grid[0::2].ravel(), grid[1::2].ravel()
+    for axes in (*tops[len(errors) :], *bottoms[len(errors) :]):
+        axes.set_axis_off()
+    for top, bottom, (name, error) in zip(
+        tops, bottoms, errors.items(), strict=False
+    ):
+        bins = predictions.bins(name)
         used = bins.count > 0
         count = bins.count[used]
         x, y = bins.confidence[used] / count, bins.right[used] / count
@@ -210,83 +181,86 @@ def reliability(answers: Answers) -> Figure:
         for few, label in ((False, None), (True, f"fewer than {_FEW} pairs")):
             part = (count < _FEW) == few
             top.plot(
-                *(x[part], y[part], "o"),
+                x[part],
+                y[part],
+                "o",
                 color=RIGHT,
                 mfc="white" if few else RIGHT,
                 label=label,
             )
-        top.set_title(
-            f"{name}: calibration error {100 * error:.2f} %", fontsize=11
-        )
+        title = f"{name}: calibration error {100 * error:.2f} %"
+        top.set_title(title, fontsize=font_size([title], 3.1, 11))
         top.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         width = 1 / len(bins.count)
-        edges = np.arange(len(bins.count)) * width
         bottom.bar(
-            *(edges, bins.count, width),
+            np.arange(len(bins.count)) * width,
+            bins.count,
+            width,
             align="edge",
             color=_BLUES(0.4),
             ec="white",
         )
         bottom.set_yscale("log")
-        bottom.set_ylim(0.7, 2 * answers.all_right.size)
-        bottom.set_xlabel("confidence: probability of the answer")
+        bottom.set_ylim(0.7, 2 * predictions.all_correct.size)
+        bottom.set_xlabel("confidence: probability of the prediction")
         for axes in (top, bottom):
             axes.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_ylabel("share of right answers")
+    grid[0, 0].set_ylabel("share of right predictions")
     grid[1, 0].set_ylabel("pairs")
     grid[0, 0].legend(fontsize=8, loc="upper left", frameon=False)
     return figure
 
 
-def values(answers: Answers) -> Figure:
-    """Value predicted against true one, of each output that is a value."""
+def values(predictions: Predictions) -> Figure:
+    """Value predicted against its label, of each output that is a value."""
+    names = list(predictions.errors)
+    columns = min(len(names), 2)
     figure = new_figure(
-        "Predicted against true value; in the orange boxes it rounds right",
-        *(11, 5.9),
+        "Predicted value against label; in the orange boxes it rounds right",
+        max(5.5 * columns, 7.0),
+        0.6 + 5.3 * -(-len(names) // 2),
     )
-    for axes, name in zip(figure.subplots(1, 2), answers.errors):
-        true = answers.true[name]
-        predicted = true + answers.errors[name]
-        classes = answers.outputs[name].values
-        low, high = classes[0] - 2, classes[-1] + 2
+    for axes, name in zip(panels(figure, len(names), 2), names, strict=True):
+        labels = predictions.labels[name]
+        predicted = labels + predictions.errors[name]
+        classes = predictions.task[name].values
+        # A column for each value, or for a few where they are far apart.
+        width = max((classes[-1] - classes[0]) // _MOST_COLUMNS, 1)
+        low, high = classes[0] - 2 * width, classes[-1] + 2 * width
         inside = (predicted >= low) & (predicted <= high)
-        edges = np.arange(classes[0], classes[-1] + 2) - 0.5
+        edges = np.arange(classes[0], classes[-1] + width + 1, width) - 0.5
         counts, *_, drawn = axes.hist2d(
-            true[inside],
+            labels[inside],
             predicted[inside],
-            bins=(edges, np.arange(low, high + 0.1, 0.1)),
+            bins=(edges, np.arange(low, high + 0.1 * width, 0.1 * width)),
             cmap=_DENSITY,
             norm=LogNorm(1, 10),
         )
         drawn.set_clim(1, max(counts.max(), 10))
-        for end in (edges[:-1], edges[1:]):  # of what rounds to each value
+        # The ends of what rounds to each value.
+        for end in (edges[:-1], edges[1:]) if width == 1 else ():
             axes.stairs(end, edges, baseline=None, color=WRONG, lw=1.2)
         axes.set(xlim=edges[[0, -1]], ylim=(low, high))
-        error = answers.evaluation.mean_absolute_error[name]
+        error = predictions.scores.mean_absolute_error[name]
         outside = int((~inside).sum())
-        axes.set_title(
-            f"{name}: mean absolute error {error:.3f}"
-            + (f"; {outside:,} values outside" if outside else ""),
-            fontsize=11,
-        )
-        labels = [signed(value) for value in classes]
-        axes.set_xticks(classes, labels)
-        axes.set_yticks(classes, labels)
+        title = f"{name}: mean absolute error {error:.3f}"
+        if outside:
+            title += f"; {outside:,} values outside"
+        axes.set_title(title, fontsize=font_size([title], 4.2, 11))
+        ticks = [classes[0]]  # All of a few values; of many, what has room.
+        for value in classes:
+            if (value - ticks[-1]) * _MOST_COUNTED >= high - low:
+                ticks.append(value)
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            set_ticks(ticks, [format_int(value) for value in ticks])
         axes.tick_params(labelsize=8)
-        axes.set_xlabel(f"true {name}")
+        axes.set_xlabel(f"{name} labelled")
         axes.set_ylabel(f"{name} predicted")
         figure.colorbar(drawn, ax=axes, label="pairs", shrink=0.7)
     return figure
 
 
-def _digit_by_number(axes: Axes) -> None:
-    axes.set_xticks(range(task.NUM_DIGITS))
-    axes.set_yticks(range(task.NUM_DIGITS))
-    axes.set_xlabel("number")
-    axes.set_ylabel("digit")
-    _no_frame(axes)
-
-
-def _no_frame(axes: Axes) -> None:
+def no_frame(axes: Axes) -> None:
+    """Takes frame and ticks from a heat map."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_mnist_sum.evaluation.mistakes import Mistake
-from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.reporting import image_grids
 
 MARK = '<meta name="generator" content="keras_mnist_sum report">'
@@ -70,27 +70,27 @@ class Section:
 def render(
     facts: Mapping[str, str],
     warnings: Sequence[str],
-    answers: Answers,
+    predictions: Predictions,
     sections: Sequence[Section],
     folder: Path,
 ) -> str:
     """The whole page, with the pictures that lie in `folder`."""
-    scored = answers.evaluation
-    share = 100 * scored.accuracy()["all"]
-    title = f"{share:.2f} % of {scored.pairs:,} test pairs all right"
+    scores = predictions.scores
+    share = 100 * scores.accuracy()["all"]
+    title = f"{share:.2f} % of {scores.pairs:,} test pairs all right"
     body = [
         f"<h1>{escape(title)}</h1>",
         *(f'<p class="warning">{escape(line)}</p>' for line in warnings),
         _facts(facts),
         "<h2>Numbers</h2>",
-        _numbers(answers),
+        _numbers(predictions),
     ]
     for section in sections:
         body.append(f"<h2>{escape(section.heading)}</h2>")
         if section.mistakes is None:
             body.append(_pictures(section, folder))
         else:
-            body.append(_mistakes(answers, section.mistakes))
+            body.append(_mistakes(predictions, section.mistakes))
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>',
@@ -116,25 +116,25 @@ def _facts(facts: Mapping[str, str]) -> str:
     return "\n".join(["<table>", *rows, "</table>"])
 
 
-def _numbers(answers: Answers) -> str:
-    scored = answers.evaluation
+def _numbers(predictions: Predictions) -> str:
+    scores = predictions.scores
     rows = (
         f"<tr><th>{escape(name)}</th><td>{count:,}</td>"
-        f"<td>{100 * count / scored.pairs:.2f} %</td>"
+        f"<td>{100 * count / scores.pairs:.2f} %</td>"
         f"<td>{escape(error)}</td></tr>"
-        for name, count, error in scored.rows()
+        for name, count, error in scores.rows()
     )
     return "\n".join(
         [
             '<table class="numbers">',
             "<thead><tr><th>output</th>"
-            f"<th>right of {scored.pairs:,}</th><th>accuracy</th><th></th>"
+            f"<th>right of {scores.pairs:,}</th><th>accuracy</th><th></th>"
             "</tr></thead>",
             *rows,
             "</table>",
-            "<p>Contradictory are pairs whose answers cannot all be true: the "
-            "sum or the difference is not that of the digit read and the "
-            "number.</p>",
+            "<p>Contradictory are pairs whose predictions cannot all be right: "
+            "one does not follow from the digit that was read and the number."
+            "</p>",
         ]
     )
 
@@ -157,11 +157,11 @@ def _pictures(section: Section, folder: Path) -> str:
     )
 
 
-def _mistakes(answers: Answers, found: list[Mistake]) -> str:
+def _mistakes(predictions: Predictions, found: list[Mistake]) -> str:
     shown = found[:MOST_MISTAKES]
     if not found:
-        return "<p>None: every answer to every pair is right.</p>"
-    wrong = answers.all_right.size - answers.evaluation.all_correct
+        return "<p>None: every prediction for every pair is right.</p>"
+    wrong = predictions.all_correct.size - predictions.scores.all_correct
     more = ""
     if len(shown) < len(found):
         more = (
@@ -170,31 +170,32 @@ def _mistakes(answers: Answers, found: list[Mistake]) -> str:
         )
     return "\n".join(
         [
-            f"<p>{wrong:,} pairs have a wrong answer. They belong to "
+            f"<p>{wrong:,} pairs have a wrong prediction. They belong to "
             f"{len(found):,} images, each shown once, with the digit that was "
-            "read, or, where that is right, the surest wrong sum or "
-            "difference. The surest come first: sorted by the probability that "
-            "the wrong answer had"
+            "read, or, where that is right, the surest wrong prediction. The "
+            "surest come first: sorted by the probability of what is wrong"
             + (
                 "; values, which have none, come last, sorted by their error"
-                if answers.errors
+                if predictions.errors
                 else ""
             )
             + f". Test images are numbered from 0.{more}</p>",
             '<ul class="mistakes">',
-            *(_mistake(answers, mistake) for mistake in shown),
+            *(_mistake(predictions, mistake) for mistake in shown),
             "</ul>",
         ]
     )
 
 
-def _mistake(answers: Answers, mistake: Mistake) -> str:
+def _mistake(predictions: Predictions, mistake: Mistake) -> str:
     file = io.BytesIO()
-    Image.fromarray(255 - answers.images[mistake.index]).save(file, "PNG")
-    label = answers.labels[mistake.index]
+    image = image_grids.without_channel(predictions.images[mistake.index])
+    # Gray ones as dark ink on a light page.
+    Image.fromarray(255 - image if image.ndim == 2 else image).save(file, "PNG")
+    label = predictions.digits[mistake.index]
     return (
         f'<li><img src="{_data_uri(file.getvalue())}" alt="a {label}">'
-        f"<b>{escape(image_grids.in_words(answers, mistake))}</b>"
+        f"<b>{escape(image_grids.describe(predictions, mistake))}</b>"
         f"{'<br>'.join(image_grids.how_sure(mistake))}"
         f"<span>test image {mistake.index}</span></li>"
     )

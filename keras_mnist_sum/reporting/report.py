@@ -1,6 +1,7 @@
 """A report: a page on how good a model is, and its pictures as files."""
 
 import os
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,30 +10,22 @@ import numpy as np
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation.mistakes import find_mistakes
-from keras_mnist_sum.evaluation.scores import Answers
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.reporting import charts
 from keras_mnist_sum.reporting import image_grids
-from keras_mnist_sum.reporting import page as report_page
+from keras_mnist_sum.reporting import page
+from keras_mnist_sum.reporting import pair_tables
 from keras_mnist_sum.reporting.page import Section
 from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils import environment
 
 PAGE = "index.html"
-# The widest last: the other two have room side by side.
-_CONFUSION = {
-    name: f"confusion_{name}.png" for name in ("digit", "difference", "sum")
-}
 _RUNTIMES = ("onnxruntime", "ai-edge-litert")
-PICTURES = (
-    "overview.png",
-    "examples.png",
-    "mistakes.png",
-    *_CONFUSION.values(),
-    "arithmetic.png",
-    "accuracy.png",
-    "reliability.png",
-    "values.png",
+# Pictures that a report may have: those of a confusion are named by output.
+_PICTURES = re.compile(
+    "(overview|examples|mistakes|confusion_[a-z0-9_]+|arithmetic|accuracy"
+    r"|reliability|values)\.png"
 )
 
 
@@ -45,9 +38,9 @@ def folder_in(target: Path | None) -> Path:
     Raises:
         InputError: If that is no run directory.
     """
-    run = target or run_directory.newest_run()
-    if run and (run / run_directory.CONFIG).is_file():
-        return run / run_directory.REPORT
+    run = Run(target) if target else Run.newest()
+    if run and run.has_begun:
+        return run.report
     raise InputError(
         "Only a run has a place of its own for a report: name a folder, "
         "--report DIR. "
@@ -68,8 +61,8 @@ def check_folder(folder: Path) -> None:
             "A report needs a folder, not a link that leads to itself. "
             f"Received: {str(folder)!r}"
         )
-    page = folder / PAGE
-    atomic_files.check_file(page)
+    index = folder / PAGE
+    atomic_files.check_file(index)
     if not folder.is_dir():
         return
     if os.path.ismount(place) or not atomic_files.may_be_created(place.parent):
@@ -78,11 +71,14 @@ def check_folder(folder: Path) -> None:
             "it, and no disk may be mounted there: name a folder in it. "
             f"Received: {str(folder)!r}"
         )
-    ours = page.is_file() and report_page.MARK in page.read_text(
+    ours = index.is_file() and page.MARK in index.read_text(
         encoding="utf-8", errors="replace"
     )
-    allowed = {PAGE, *PICTURES} if ours else set()
-    others = {path.name for path in folder.iterdir()} - allowed
+    others = {
+        path.name
+        for path in folder.iterdir()
+        if not (ours and (path.name == PAGE or _PICTURES.fullmatch(path.name)))
+    }
     if others:
         raise InputError(
             "A report needs a new or empty folder, or one that holds an "
@@ -93,7 +89,7 @@ def check_folder(folder: Path) -> None:
 
 def save_report(
     folder: Path,
-    answers: Answers,
+    predictions: Predictions,
     tables: Mapping[str, np.ndarray],
     facts: Mapping[str, str],
     warnings: Sequence[str] = (),
@@ -103,8 +99,8 @@ def save_report(
 
     Args:
         folder: Where to: whole, or not at all. An earlier report is replaced.
-        answers: What the model answered to the test set.
-        tables: The tables that it learned, as `models.learned_tables` returns
+        predictions: Those of the test set.
+        tables: The tables that the model learned, as `learned_tables` returns
             them; empty if there are none, or they cannot be seen.
         facts: What the page says first, by name: which model, which data.
         warnings: What is to be known before the numbers are believed.
@@ -115,13 +111,13 @@ def save_report(
     check_folder(folder)
     folder = Path(os.path.realpath(folder))
     machine = environment.facts()
-    scored = answers.evaluation
+    scores = predictions.scores
     packages = machine["packages"]
     packages |= {name: environment.version(name) for name in _RUNTIMES}
     facts = {
         **facts,
-        "scored": f"{scored.images:,} images, each with every number 0-9: "
-        f"{scored.pairs:,} pairs",
+        "scored": f"{scores.images:,} images, each with every number 0-9: "
+        f"{scores.pairs:,} pairs",
         "date": machine["time"].replace("T", " ").replace("+00:00", " UTC"),
         "machine": f"{machine['processor']}, {machine['device']}",
         "versions": ", ".join(
@@ -133,73 +129,79 @@ def save_report(
             if version
         ),
     }
-    with atomic_files.written_aside(folder) as aside:
+    with atomic_files.atomic_write(folder) as aside:
         aside.mkdir()
-        sections = _sections(answers, tables)
+        sections = _sections(predictions, tables)
         for section in sections:
             for name, figure in section.pictures.items():
                 figure.savefig(aside / name, dpi=150)
-        page = report_page.render(facts, warnings, answers, sections, aside)
+        text = page.render(facts, warnings, predictions, sections, aside)
         # The system's names of files may be no UTF-8.
         (aside / PAGE).write_text(
-            page, encoding="utf-8", errors="backslashreplace"
+            text, encoding="utf-8", errors="backslashreplace"
         )
 
 
 def _sections(
-    answers: Answers, tables: Mapping[str, np.ndarray]
+    predictions: Predictions, tables: Mapping[str, np.ndarray]
 ) -> list[Section]:
     """The report's pictures, and how to read them."""
-    found = find_mistakes(answers)
-    scored = answers.evaluation
+    found = find_mistakes(predictions)
+    # Small pictures first: they have room side by side.
+    names = sorted(
+        predictions.task, key=lambda name: predictions.task[name].num_classes
+    )
     sections = [
         Section(
             "At a glance",
-            "Answers to twenty test images, spread evenly over the set, wrong "
-            "ones bold and orange, and the tables that the model learned.",
+            "Predictions for twenty test images, spread evenly over the set, "
+            "wrong ones bold and orange, and the tables that the model "
+            "learned.",
             {
                 "overview.png": image_grids.overview(
-                    answers, tables, scored.title()
+                    predictions, tables, predictions.scores.title()
                 )
             },
         ),
         Section(
             "Examples",
-            "The same images, with what is true beside what was answered. A "
-            "wrong answer is bold and orange, and so is its image's frame.",
-            {"examples.png": image_grids.examples(answers)},
+            "The same images, with their labels beside the predictions. A "
+            "wrong one is bold and orange, and so is its image's frame.",
+            {"examples.png": image_grids.examples(predictions)},
         ),
         Section(
             "Mistakes",
             "",
-            {"mistakes.png": image_grids.mistakes(answers, found)}
+            {"mistakes.png": image_grids.mistakes(predictions, found)}
             if found
             else {},
             mistakes=found,
         ),
         Section(
             "Confusion",
-            "A row for each true value, a column for each answer; the cells "
+            "A row for each label, a column for each prediction; the cells "
             "count pairs, right ones on the blue diagonal.",
             {
-                file: charts.confusion(answers, name)
-                for name, file in _CONFUSION.items()
+                f"confusion_{name}.png": charts.confusion(predictions, name)
+                for name in names
             },
         ),
         Section(
             "Arithmetic",
-            "The sum and the difference of each digit and number, wrong ones "
+            "The value of each output for each digit and number, wrong ones "
             "in an orange frame. Learned tables are weights of the model. "
-            "Without one, or where the file does not show it, the answer given "
-            "most often to the test images takes its place.",
-            {"arithmetic.png": charts.arithmetic(answers, tables)},
+            "Without one, or where the file does not show it, what is "
+            "predicted most often for the test images takes its place.",
+            {"arithmetic.png": pair_tables.arithmetic(predictions, tables)}
+            if len(predictions.task) > 1
+            else {},
         ),
         Section(
             "Accuracy by digit and number",
-            "The share of test images of that digit for which the answer with "
-            "that number is right. Rows differ where digits are hard to read; "
-            "cells of a row differ where the arithmetic does.",
-            {"accuracy.png": charts.accuracy(answers)},
+            "The share of test images of that digit for which the prediction "
+            "with that number is right. Rows differ where digits are hard to "
+            "read; cells of a row differ where the arithmetic does.",
+            {"accuracy.png": pair_tables.accuracy(predictions)},
         ),
         Section(
             "Confidence",
@@ -208,16 +210,16 @@ def _sections(
             "one below it less often. Calibration error is the distance from "
             "the line, averaged over pairs. The bars count the pairs of each "
             "bin, on a logarithmic scale.",
-            {"reliability.png": charts.reliability(answers)},
+            {"reliability.png": charts.reliability(predictions)},
         ),
     ]
-    if answers.errors:
+    if predictions.errors:
         sections.append(
             Section(
                 "Values",
                 "Outputs that are values, not distributions. What lies in an "
-                "orange box is rounded to the true value.",
-                {"values.png": charts.values(answers)},
+                "orange box is rounded to the label.",
+                {"values.png": charts.values(predictions)},
             )
         )
     return sections

@@ -1,9 +1,9 @@
 """Checkpoints: all that a run needs to go on, bit for bit, where it stopped.
 
 A checkpoint is one file, so that it is whole or absent: a line with the SHA-256
-of all that follows it, then an uncompressed NumPy archive of weights (states of
-dropout among them), optimizer and metrics, with notes in JSON. What the
-checksum does not fit is not believed.
+of all that follows, then an uncompressed NumPy archive of weights (with the
+states of dropout), optimizer and metrics, and notes in JSON. A file that does
+not fit its checksum is not used.
 
 `tf.train.Checkpoint` spreads over several files, which a kill can leave at odds
 with each other.
@@ -12,7 +12,7 @@ with each other.
 import hashlib
 import io
 import json
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ KEEP = 3
 _MAGIC = b"keras_mnist_sum checkpoint "
 _LARGEST = 4 * 2**30  # bytes
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -38,7 +40,7 @@ class Checkpoint:
         variables: Arrays by group, in the order of the model's own lists:
             `weights` (with the states of random generators), `optimizer` and
             `metrics` (the running epoch's).
-        notes: What the trainer wants back, as JSON can hold it.
+        notes: What `save` was given, as JSON holds it.
     """
 
     step: int
@@ -62,7 +64,7 @@ class Checkpoint:
                     f"since. Received: {group} of shapes {found}, not "
                     f"{expected}"
                 )
-            for variable, array in zip(variables, arrays):
+            for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
 
 
@@ -90,21 +92,22 @@ def save(folder: Path, arrays: dict[str, Any], step: int, notes: dict) -> None:
         **arrays,
         notes=np.array(json.dumps({"step": step, **notes})),
     )
-    with atomic_files.written_aside(folder / f"step-{step:09d}.ckpt") as aside:
-        with open(aside, "wb") as file:
-            digest = hashlib.sha256(content.getbuffer()).hexdigest()
-            file.write(_MAGIC + digest.encode() + b"\n")
-            file.write(content.getbuffer())
+    digest = hashlib.sha256(content.getbuffer()).hexdigest()
+    path = folder / f"step-{step:09d}.ckpt"
+    with atomic_files.atomic_write(path) as aside, open(aside, "wb") as file:
+        file.write(_MAGIC + digest.encode() + b"\n")
+        file.write(content.getbuffer())
     for path in _newest_first(folder)[KEEP:]:
         path.unlink(missing_ok=True)
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+def load_newest(folder: Path) -> Checkpoint | None:
     """Reads the newest checkpoint that is whole.
+
+    Each newer one that is damaged is a line of warning.
 
     Args:
         folder: Where `save` wrote.
-        warn: Called with a line for each newer one that is damaged.
 
     Returns:
         The checkpoint; `None` if there was never one.
@@ -117,7 +120,7 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
         try:
             return read(path)
         except InputError as error:
-            warn(str(error))
+            _logger.warning(str(error))
     if paths:
         raise InputError(
             "No checkpoint is whole, so this run cannot go on: start again in "

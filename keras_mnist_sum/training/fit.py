@@ -1,158 +1,252 @@
 """The steps of a run: from its newest checkpoint to the last one."""
 
 import dataclasses
-import hashlib
+import logging
 from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-import numpy as np
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.data.mnist import Split
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import checkpoints
-from keras_mnist_sum.training.callbacks.progress import Console
-from keras_mnist_sum.training.callbacks.tensorboard import Summaries
+from keras_mnist_sum.training.callbacks.checkpoint import SaveCheckpoints
+from keras_mnist_sum.training.callbacks.heartbeat import Heartbeat
+from keras_mnist_sum.training.callbacks.history import WriteHistory
+from keras_mnist_sum.training.callbacks.non_finite import StopOnNonFinite
+from keras_mnist_sum.training.callbacks.progress import displays
+from keras_mnist_sum.training.callbacks.stop_signals import StopOnSignal
 from keras_mnist_sum.training.checkpoints import Checkpoint
-from keras_mnist_sum.training.recording import Recorder
+from keras_mnist_sum.training.state import RunState
+
+_logger = logging.getLogger(__name__)
 
 
 def fit(
     model: keras.Model,
-    examples: tuple[np.ndarray, ...],
+    run: Run,
     config: Config,
-    run_dir: Path,
+    split: Split,
+    *,
     devices: Distribution,
     requests: StopRequests,
-    console: Console,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_every: int | None = None,
+    verbose: int = 0,
     tensorboard: bool = False,
-) -> float:
+    start: str = "",
+) -> RunState:
     """Trains `model` from the newest checkpoint, if there is one, to the end.
 
     Args:
         model: Compiled, with its initial weights.
-        examples: Images and labels to train on, then those held out.
+        run: The run directory; it receives the history and checkpoints.
         config: The run.
-        run_dir: Its directory; it receives `history.csv` and checkpoints.
+        split: The data.
         devices: What trains; all workers must call this together.
         requests: Looked at after each step.
-        console: Shows how it goes.
+        callbacks: The user's own.
         checkpoint_every: Steps between checkpoints. Default: about 30 seconds.
+        verbose: As `displays` has it.
         tensorboard: Whether to write summaries, too.
+        start: Which weights `model` starts from, if not some of its own.
 
     Returns:
-        The seconds that all steps took, in this process and earlier ones, with
-        TensorFlow's graph, held-out images and checkpoints.
+        Where the run is: at its end.
 
     Raises:
-        InputError: If the directory's checkpoints are of other data, or the
-            workers differ in config, data or checkpoints.
+        InputError: If the newest checkpoint is of other data, of another model,
+            or of a run that started from other weights; or if the workers
+            differ in config, data or checkpoints.
         DivergedError: If the loss or a weight is no longer finite.
         Stopped: If that was requested, after a checkpoint.
     """
-    images, labels, held_out_images, held_out_labels = examples
-    digest = _digest(examples)
-    checkpoint = checkpoints.load_newest(
-        run_dir / run_directory.CHECKPOINTS, console.warn
-    )
+    # The fewest whole batches that pass over all images.
+    steps_per_epoch = -(-len(split.images) // config.batch_size)
+    state = RunState(config.steps, steps_per_epoch)
+    notes = {"data": split.digest(), "start": start}
+    checkpoint = checkpoints.load_newest(run.checkpoints)
     if checkpoint:
-        if checkpoint.notes.get("data") != digest:
-            raise InputError(
-                "The training images or labels are not those that this run "
-                f"began with. Received: {str(run_dir)!r}"
-            )
+        _check_origin(checkpoint, notes, run)
         checkpoint.restore(model, "weights", "optimizer")
-    devices.check_agreement(
-        dataclasses.replace(config, data="", data_dir=None).to_json()
-        + f"{digest} {checkpoint.step if checkpoint else 0}"
-    )
-    begun = f", going on after step {checkpoint.step:,}" if checkpoint else ""
-    console.say(f"run    {run_dir}{begun}\n")
+        state.restore(checkpoint)
+    # Where the data lies may differ; what it is may not.
+    comparable = dataclasses.replace(config, data="", data_dir=None).to_json()
+    devices.check_agreement(f"{comparable}{notes}{state.step}")
+    begun = f", going on after step {state.step:,}" if checkpoint else ""
+    _logger.info(f"run    {run.path}{begun}\n")
+    if state.has_ended:
+        return state
 
-    # The fewest whole batches that pass over all images; the last epoch of a
-    # run may be shorter.
-    steps_per_epoch = -(-len(images) // config.batch_size)
-    summaries = None
-    if tensorboard and devices.is_chief:
-        summaries = _summaries(examples, config, run_dir, checkpoint)
-    recorder = Recorder(
-        run_dir,
-        config.steps,
-        steps_per_epoch,
-        requests,
-        devices,
-        checkpoint_every,
-        {"data": digest},
-        checkpoint,
-        summaries,
-    )
-    displays = console.displays(config, steps_per_epoch)
-    validation: dict = {}
-    if len(held_out_images):
-        held_out = pipeline.validation_dataset(
-            held_out_images, held_out_labels, config
-        )
-        validation = dict(
-            validation_data=devices.repeat(held_out),
-            validation_steps=len(held_out),
-        )
+    # The order is the contract. Callbacks of the user come first: what they
+    # add to the logs is in the history, and when they stop the training, the
+    # checkpoint says so. Then come the summaries, the history's row, and the
+    # checkpoint that counts both: whatever a kill leaves after the newest
+    # checkpoint is written again. A signal is obeyed once that is saved.
+    chief = devices.is_chief
+    listed: list[keras.callbacks.Callback] = [
+        Heartbeat(),
+        StopOnNonFinite(state=state),
+        *callbacks,
+        *displays(config, steps_per_epoch, verbose if chief else 0),
+        *_summaries(run, config, split, state, tensorboard and chief),
+        WriteHistory(path=run.history if chief else None, state=state),
+        SaveCheckpoints(
+            folder=run.checkpoints,
+            state=state,
+            devices=devices,
+            requests=requests,
+            every=checkpoint_every,
+            notes=notes,
+            restored=checkpoint,
+        ),
+        StopOnSignal(state=state),
+    ]
     with requests.deferred():
-        for step, count, epoch, end in _segments(
-            recorder.step, config.steps, steps_per_epoch
-        ):
-            batches = pipeline.training_dataset(
-                images, labels, config, step, devices.part(config.batch_size)
-            )
-            model.fit(
-                devices.split(batches, config.batch_size),
-                initial_epoch=epoch,
-                epochs=end,
-                steps_per_epoch=count,
-                **validation,
-                shuffle=False,
-                callbacks=[recorder, *displays],
-                verbose=0,
-            )
-    return round(recorder.seconds, 2)
+        _run_segments(model, config, split, devices, state, listed)
+    return state
 
 
-def _digest(arrays: tuple[np.ndarray, ...]) -> str:
-    sha256 = hashlib.sha256()
-    for array in arrays:
-        sha256.update(array.data)
-    return sha256.hexdigest()
+def _check_origin(
+    checkpoint: Checkpoint, notes: dict[str, str], run: Run
+) -> None:
+    if checkpoint.notes.get("data") != notes["data"]:
+        raise InputError(
+            "The training images or labels are not those that this run "
+            f"began with. Received: {str(run.path)!r}"
+        )
+    if checkpoint.notes.get("start", "") != notes["start"]:
+        raise InputError(
+            "`model` must be the one that this run began with. "
+            f"Received: another, or none, for {str(run.path)!r}"
+        )
 
 
 def _summaries(
-    examples: tuple[np.ndarray, ...],
+    run: Run, config: Config, split: Split, state: RunState, wanted: bool
+) -> list[keras.callbacks.Callback]:
+    if not wanted:
+        return []
+    from keras_mnist_sum.training.callbacks.tensorboard import WriteSummaries
+
+    images, labels = split.images, split.labels
+    if len(split.validation_images):
+        images, labels = split.validation_images, split.validation_labels
+    return [
+        WriteSummaries(
+            folder=run.tensorboard,
+            config=config,
+            images=images,
+            labels=labels,
+            state=state,
+        )
+    ]
+
+
+def _run_segments(
+    model: keras.Model,
     config: Config,
-    run_dir: Path,
-    checkpoint: Checkpoint | None,
-) -> Summaries:
-    notes = checkpoint.notes if checkpoint else {}
-    images, labels, held_out_images, held_out_labels = examples
-    if len(held_out_images):
-        images, labels = held_out_images, held_out_labels
-    return Summaries(
-        run_dir / run_directory.TENSORBOARD,
-        config,
-        images,
-        labels,
-        notes.get("history", []),
-        notes.get("points", []),
-    )
+    split: Split,
+    devices: Distribution,
+    state: RunState,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    validation: dict[str, Any] = {}
+    if len(split.validation_images):
+        dataset = pipeline.validation_dataset(
+            split.validation_images, split.validation_labels, config
+        )
+        validation = {
+            "validation_data": devices.repeat(dataset),
+            "validation_steps": len(dataset),
+        }
+    one_fit = _OneFit(callbacks, model, state)
+    one_fit.begin()
+    for step, count, epoch, end in _segments(
+        state.step, config.steps, state.steps_per_epoch
+    ):
+        batches = pipeline.training_dataset(
+            split.images,
+            split.labels,
+            config,
+            step,
+            devices.part(config.batch_size),
+        )
+        model.fit(
+            devices.split(batches, config.batch_size),
+            initial_epoch=epoch,
+            epochs=end,
+            steps_per_epoch=count,
+            **validation,
+            shuffle=False,
+            callbacks=one_fit,
+            verbose=0,
+        )
+        if state.stopped_early:
+            break
+    one_fit.end()
+
+
+class _OneFit(keras.callbacks.CallbackList):
+    """Has callbacks see one `fit`, though it is called for each segment.
+
+    Args:
+        callbacks: The callbacks.
+        model: What is trained.
+        state: Where the run is; its steps are counted here.
+    """
+
+    def __init__(
+        self,
+        callbacks: list[keras.callbacks.Callback],
+        model: keras.Model,
+        state: RunState,
+    ) -> None:
+        super().__init__(
+            callbacks,
+            add_history=True,  # `fit` returns it.
+            model=model,
+            verbose=0,
+            epochs=-(-state.steps // state.steps_per_epoch),
+            steps=state.steps_per_epoch,
+        )
+        self.state = state
+        self.last_logs: dict | None = None
+
+    def begin(self) -> None:
+        self.state.start_clock()
+        super().on_train_begin()
+
+    def end(self) -> None:
+        super().on_train_end(self.last_logs)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """A segment begins."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """A segment ends."""
+        self.last_logs = logs
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        in_epoch = self.state.step % self.state.steps_per_epoch
+        super().on_train_batch_begin(in_epoch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.state.step += 1
+        super().on_train_batch_end(self.state.steps_in_epoch - 1, logs)
 
 
 def _segments(
     step: int, steps: int, steps_per_epoch: int
 ) -> Iterator[tuple[int, int, int, int]]:
     """Cuts the steps from `step` to `steps` into calls of `fit`, each of them
-    of epochs of one length: the rest of the running epoch, whole epochs, and
+    of epochs of one length: the rest of an interrupted epoch, whole epochs, and
     a shorter last one.
 
     Yields:

@@ -1,18 +1,57 @@
 """A loss, metrics and an optimizer for each output of a model."""
 
+from typing import TypeAlias
+
 import keras
 import numpy as np
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.models.baselines import negative_probability
+from keras_mnist_sum.models.layers import Tensor
+
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
+
+
+def adamw(config: Config, schedule: Schedule) -> keras.Optimizer:
+    """AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101)."""
+    return keras.optimizers.AdamW(
+        schedule,
+        weight_decay=config.weight_decay,
+        beta_1=config.beta_1,
+        beta_2=config.beta_2,
+    )
+
+
+def sgd(config: Config, schedule: Schedule) -> keras.Optimizer:
+    """Stochastic gradient descent with momentum."""
+    return keras.optimizers.SGD(
+        schedule, momentum=config.beta_1, weight_decay=config.weight_decay
+    )
+
+
+def adadelta(config: Config, schedule: Schedule) -> keras.Optimizer:
+    """Adadelta (Zeiler, https://arxiv.org/abs/1212.5701)."""
+    return keras.optimizers.Adadelta(
+        schedule,
+        rho=config.beta_2,
+        epsilon=1e-6,  # PyTorch's; Keras has 1e-7
+        weight_decay=config.weight_decay,
+    )
+
+
+OPTIMIZERS = {"adamw": adamw, "sgd": sgd, "adadelta": adadelta}
+DIGIT_LOSSES = {
+    "cross_entropy": keras.losses.sparse_categorical_crossentropy,
+    "negative_probability": negative_probability,
+}
 
 
 def compile_model(model: keras.Model, config: Config) -> keras.Model:
     """Compiles `model` with a loss and metrics for each output.
 
-    AdamW (Loshchilov and Hutter, 2019), SGD with momentum, or Adadelta
-    (Zeiler, 2012), with a linear warm-up, then a cosine
-    (https://arxiv.org/abs/1608.03983) down to the final rate. Only kernels
-    decay: neither biases and normalization, nor the arithmetic tables.
+    The learning rate rises in a line, then falls in a cosine
+    (https://arxiv.org/abs/1608.03983) to the final rate. Only kernels decay:
+    neither biases and normalization, nor the arithmetic tables.
 
     Args:
         model: A model as `build_model` makes it.
@@ -21,35 +60,15 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
     Returns:
         `model`.
     """
-    schedule = learning_rate_schedule(config)
-    optimizer: keras.Optimizer
-    if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
-            schedule,
-            momentum=config.beta_1,
-            weight_decay=config.weight_decay,
-        )
-    elif config.optimizer == "adadelta":
-        optimizer = keras.optimizers.Adadelta(
-            schedule,
-            rho=config.beta_2,
-            epsilon=1e-6,  # PyTorch's; Keras has 1e-7
-            weight_decay=config.weight_decay,
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(
-            schedule,
-            weight_decay=config.weight_decay,
-            beta_1=config.beta_1,
-            beta_2=config.beta_2,
-        )
+    optimizer = OPTIMIZERS[config.optimizer](
+        config, learning_rate_schedule(config)
+    )
     optimizer.exclude_from_weight_decay(
         var_list=[v for v in model.trainable_variables if v.name != "kernel"]
     )
     if config.precision == "float16":
         # Small gradients would become 0: https://arxiv.org/abs/1710.03740
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    supervised = config.supervise.split(",")
     losses, metrics = {}, {}
     for name, output in model.output.items():
         if output.shape[-1] == 1:
@@ -59,17 +78,18 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
                 keras.metrics.MeanAbsoluteError(name="mae"),
             ]
         else:
-            losses[name] = keras.losses.SparseCategoricalCrossentropy()
+            kind = config.digit_loss if name == "digit" else "cross_entropy"
+            losses[name] = DIGIT_LOSSES[kind]
             metrics[name] = [
                 keras.metrics.SparseCategoricalAccuracy(name="accuracy")
             ]
-    if config.digit_loss == "negative_probability":
-        losses["digit"] = _negative_probability
     model.compile(
         optimizer,
         loss=losses,
         # What is not supervised is measured, and teaches nothing.
-        loss_weights={name: float(name in supervised) for name in losses},
+        loss_weights={
+            name: float(name in config.supervised) for name in losses
+        },
         metrics=metrics,
     )
     model.optimizer.build(model.trainable_variables)
@@ -79,9 +99,7 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
     return model
 
 
-def learning_rate_schedule(
-    config: Config,
-) -> keras.optimizers.schedules.LearningRateSchedule:
+def learning_rate_schedule(config: Config) -> Schedule:
     """The learning rate by step: up in a line, down in a cosine."""
     warmup_steps = round(config.steps * config.warmup_fraction)
     return keras.optimizers.schedules.CosineDecay(
@@ -91,6 +109,19 @@ def learning_rate_schedule(
         warmup_target=config.learning_rate,
         warmup_steps=warmup_steps,
     )
+
+
+def sample_learning_rates(config: Config, points: int = 201) -> np.ndarray:
+    """The learning rate over a run.
+
+    Returns:
+        A float64 array of shape `(2, points)`: steps, evenly spaced from 0 to
+        the last, and the rate at each.
+    """
+    schedule = learning_rate_schedule(config)
+    steps = np.linspace(0, config.steps, points)
+    rates = [float(schedule(step)) for step in steps]
+    return np.array([steps, rates])
 
 
 def _create_metrics(model: keras.Model) -> None:
@@ -108,12 +139,6 @@ def _create_metrics(model: keras.Model) -> None:
     model.reset_metrics()
 
 
-def _negative_probability(classes, probabilities):
-    """-P(true class) of each example: `(batch,)`, `(batch, classes)`."""
-    classes = keras.ops.reshape(keras.ops.cast(classes, "int32"), (-1, 1))
-    return -keras.ops.take_along_axis(probabilities, classes, axis=-1)
-
-
-def _rounds_to(values, predictions):
+def _rounds_to(values: Tensor, predictions: Tensor) -> Tensor:
     """Whether each prediction's nearest integer is the true value."""
     return keras.ops.equal(values, keras.ops.round(predictions))

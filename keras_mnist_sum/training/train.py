@@ -3,9 +3,10 @@
 import contextlib
 import dataclasses
 import json
-import shutil
-from collections.abc import Callable
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,141 +14,233 @@ import tensorflow as tf
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
-from keras_mnist_sum.data.sources import Mnist
+from keras_mnist_sum.data.mnist import Mnist
+from keras_mnist_sum.data.mnist import Split
 from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.devices import find_devices
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.formats.keras_file import check_loadable
+from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import count_multiply_adds
-from keras_mnist_sum.training.callbacks.progress import Console
-from keras_mnist_sum.training.callbacks.tensorboard import check_installed
-from keras_mnist_sum.training.finishing import finish
+from keras_mnist_sum.task import Task
+from keras_mnist_sum.training import fine_tuning
+from keras_mnist_sum.training.finish import finish
 from keras_mnist_sum.training.fit import fit
 from keras_mnist_sum.training.optimization import compile_model
-from keras_mnist_sum.utils import atomic_files
-from keras_mnist_sum.utils import environment
+from keras_mnist_sum.training.process import seeded
+from keras_mnist_sum.utils import console
+from keras_mnist_sum.utils.atomic_files import read_text
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
     config: Config,
     run_dir: str | Path,
-    checkpoint_every: int | None = None,
+    *,
+    data: Mnist | Arrays | None = None,
+    task: Task | None = None,
+    model: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     strategy: str = "auto",
+    checkpoint_every: int | None = None,
     verbose: int = 1,
     tensorboard: bool = False,
 ) -> dict:
     """Trains the model that `config` describes and writes a run directory.
 
     The directory receives `config.json`, `environment.json`, `history.csv`
-    (a row an epoch), `model.keras`, `saved_model/1/`, `overview.png`,
-    `curves.png` and `results.json`. The test set is scored once, after the
+    (a row an epoch), `model.keras`, `saved_model/1/`, `results.json`,
+    `overview.png` and `curves.png`. The test set is scored once, after the
     last step.
 
     A run that was interrupted, in whatever way, goes on from its newest
     checkpoint when it is called again with the same arguments, to the same
     weights.
 
+    While it runs, op determinism is on if the config says so, and the random
+    states of Python, NumPy and Keras, the package's logger and the handlers of
+    SIGINT and SIGTERM are its own. All are put back. TensorFlow's global seed
+    stays `config.seed`, and devices stay initialized.
+
     Args:
         config: The run.
         run_dir: Where to write: a new or empty directory, or that of a run
             with an equal config. All workers must reach it.
-        checkpoint_every: Steps between checkpoints. Default: as many as take
-            about 30 seconds.
+        data: What to train and test on, in place of `config.data`: an `Mnist`,
+            or `(train_images, train_labels, test_images, test_labels)`, images
+            uint8 `(examples, 28, 28)` and labels integers `(examples,)`.
+        task: What to learn, in place of the config's outputs.
+        model: A model to go on from, with the outputs of the task and, unless
+            the config says `"auto"`, in its precision. A copy is trained; the
+            config's backbone, head and width are then those of another model.
+        callbacks: Keras callbacks of your own. They see one `fit`, with epochs
+            and batches numbered on if the run was interrupted, and come before
+            what is written: what they add to the epoch's logs gets into the
+            history. `model.stop_training = True` ends the run, which is then
+            finished with the steps that it took. A run that goes on starts
+            them anew: what they remember is in no checkpoint. Of several
+            workers each calls them, and one that sets `stop_training` stops
+            all; whatever else they do together, all must do.
         strategy: The devices to train on, by the names that
             `distribution.find_devices` has.
+        checkpoint_every: Steps between checkpoints. Default: as many as take
+            about 30 seconds.
         verbose: 0 prints warnings alone, on standard error; 1 says what
             happens, with a bar; 2 the same in one line an epoch, for logs.
         tensorboard: Whether to write `tensorboard/`, too: curves, pictures and
             the config. It changes nothing else.
 
     Returns:
-        What `results.json` holds: the counts of `evaluation.Evaluation`, the
-        right cells of each learned table, and the cost. Of several workers
+        What `results.json` holds: the counts of `evaluation.scores.Scores`,
+        the right cells of each learned table, and the cost. Of several workers
         only the chief scores the model; the others wait, and return an empty
         dict.
 
     Raises:
-        InputError: If the data, the directory or the devices cannot be used,
-            the directory belongs to another run, or TensorBoard is asked for
-            and not installed.
+        InputError: If an argument, the data, the directory or the devices
+            cannot be used, the directory belongs to another run, the model
+            could not be loaded afterwards, or TensorBoard is asked for and not
+            installed.
         DivergedError: If the loss or a weight is no longer finite.
         WorkerLostError: If another worker has ended.
         Stopped: On SIGINT or SIGTERM, after the running step.
     """
-    run_dir = Path(run_dir)
+    _check_arguments(callbacks, checkpoint_every, tensorboard)
+    if data is not None and not isinstance(data, Mnist):
+        data = Mnist.from_arrays(*data)
+    config = _combine(config, data, task, model)
+    with (
+        console.setup_logging(verbose),
+        StopRequests() as requests,
+        contextlib.ExitStack() as stack,
+    ):
+        run = Run.open(run_dir, config)
+        if run.has_begun:
+            config = config.as_begun(run.read_config())
+        is_trained = run.is_scored
+        if run.is_finished:
+            _logger.info(f"run    {run.path} was finished before")
+            return _results(run)
+
+        devices = _alone(strategy) if is_trained else _find_devices(strategy)
+        stack.enter_context(devices.errors())
+        devices.check_batch_size(config.batch_size)
+        if not devices.is_chief:
+            console.LOGGER.setLevel(logging.CRITICAL)
+        mnist = data or load_mnist(config.data, config.data_dir)
+        if mnist.warning:
+            _logger.warning(mnist.warning)
+        split = mnist.split(config.validation_fraction)
+        pipeline.check_batch_size(config.batch_size, len(split.images))
+        config = _settled(config, mnist, devices).with_steps(len(split.images))
+
+        stack.enter_context(seeded(config.seed, config.deterministic))
+        start = fine_tuning.digest(model) if model else ""
+        if is_trained:
+            model = load_model(run.model)
+        else:
+            model = _build(config, devices, model)
+            _logger.info(_introduction(mnist, split, config, model, devices))
+        if devices.is_chief:
+            stack.enter_context(run.lock())
+            run.begin(config, devices.replicas)
+
+        cost: dict = {}
+        if not is_trained:
+            state = fit(
+                model,
+                run,
+                config,
+                split,
+                devices=devices,
+                requests=requests,
+                callbacks=callbacks,
+                checkpoint_every=checkpoint_every,
+                verbose=verbose,
+                tensorboard=tensorboard,
+                start=start,
+            )
+            cost = {
+                "parameters": model.count_params(),
+                "multiply_adds": count_multiply_adds(model),
+                "steps": state.step,
+                "epochs": state.step * config.batch_size / len(split.images),
+                "training_seconds": round(state.seconds, 2),
+            }
+        if devices.is_chief:
+            finish(model, run, config, mnist, cost)
+        _end_together(devices, run)
+        return _results(run) if devices.is_chief else {}
+
+
+def _check_arguments(
+    callbacks: Sequence[keras.callbacks.Callback],
+    checkpoint_every: int | None,
+    tensorboard: bool,
+) -> None:
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback) or isinstance(
+            callback, keras.callbacks.BackupAndRestore
+        ):
+            raise InputError(
+                "`callbacks` must be Keras callbacks, and not BackupAndRestore:"
+                f" a run goes on by itself. Received: {callback!r:.80}"
+            )
     if checkpoint_every is not None and checkpoint_every < 1:
         raise InputError(
             "`checkpoint_every` must be a positive number of steps. "
             f"Received: checkpoint_every={checkpoint_every}"
         )
-    console = Console(verbose)
     if tensorboard:
-        check_installed()
-    run_directory.check_usable(run_dir)
-    results = run_dir / run_directory.RESULTS
-    with StopRequests() as requests, contextlib.ExitStack() as stack:
-        devices = (
-            Distribution(tf.distribute.get_strategy())
-            if results.is_file()  # Nobody else needs to come.
-            else find_devices(strategy, console.say)
+        from keras_mnist_sum.training.callbacks.tensorboard import (
+            check_installed,
         )
-        stack.enter_context(devices.errors())
-        devices.check_batch_size(config.batch_size)
-        if not devices.is_chief:
-            console = Console(silent=True)
-        if (run_dir / run_directory.CONFIG).is_file():
-            config = config.as_begun(_begun(run_dir))
-        mnist = load_mnist(config.data, config.data_dir, say=console.say)
-        if mnist.warning:
-            console.warn(mnist.warning)
-        config = _settled(config, mnist, devices)
-        examples = mnist.hold_out(config.validation_fraction)
-        pipeline.check_batch_size(config.batch_size, len(examples[0]))
-        keras.utils.set_random_seed(config.seed)
-        if config.deterministic:  # From here on, in the whole process.
-            tf.config.experimental.enable_op_determinism()
-        with devices.strategy.scope():
-            model = devices.adapt(build_model(config))
-            compile_model(model, config)
-        cost = {
-            "parameters": model.count_params(),
-            "multiply_adds": count_multiply_adds(model),
-            "steps": config.steps,
-            "epochs": config.steps * config.batch_size / len(examples[0]),
-        }
-        console.say(_introduction(mnist, examples, config, cost, devices))
-        if devices.is_chief:
-            if results.is_file():
-                _check_config(run_dir, config)
-            else:
-                stack.enter_context(run_directory.locked(run_dir, console.warn))
-                _claim(run_dir, config, devices, console.warn)
-        if results.is_file():
-            console.say(f"run    {run_dir} was finished before")
-        else:
-            cost["training_seconds"] = fit(
-                *(model, examples, config, run_dir, devices, requests),
-                *(console, checkpoint_every, tensorboard),
-            )
-            if devices.is_chief:
-                finish(model, mnist, config, run_dir, cost, console.say)
-        if devices.is_chief:
-            shutil.rmtree(
-                run_dir / run_directory.CHECKPOINTS, ignore_errors=True
-            )
-        _end_together(devices, results)
-    return (
-        json.loads(atomic_files.read_text(results)) if devices.is_chief else {}
-    )
+
+        check_installed()
 
 
-def _begun(run_dir: Path) -> Config:
-    return Config.from_json(
-        atomic_files.read_text(run_dir / run_directory.CONFIG)
-    )
+def _combine(
+    config: Config,
+    data: Mnist | None,
+    task: Task | None,
+    model: keras.Model | None,
+) -> Config:
+    """The config of a run with these in place of what `config` says."""
+    changes: dict[str, Any] = {}
+    if data is not None:
+        changes = {"data": data.source, "data_dir": data.data_dir}
+    if task is not None:
+        changes["custom_task"] = task
+    config = dataclasses.replace(config, **changes)
+    return fine_tuning.combine(config, model) if model else config
+
+
+def _alone(strategy: str) -> Distribution:
+    """This process, with nobody to wait for: there is nothing to train."""
+    cluster = find_cluster(slurm=strategy == "multi_worker")
+    worker = cluster.worker if cluster else 0
+    return Distribution(tf.distribute.get_strategy(), worker=worker)
+
+
+def _find_devices(strategy: str) -> Distribution:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return find_devices(strategy)
+    if strategy not in ("auto", "single"):
+        raise InputError(
+            f"Keras's backend {backend} trains on one device alone here. "
+            f"Received: strategy={strategy!r}"
+        )
+    return find_devices("single")
 
 
 def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
@@ -161,71 +254,47 @@ def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
     )
 
 
+def _build(
+    config: Config, devices: Distribution, model: keras.Model | None
+) -> keras.Model:
+    with devices.strategy.scope():
+        built = copy_model(model) if model else build_model(config)
+        check_loadable(built)
+        return compile_model(devices.adapt(built), config)
+
+
 def _introduction(
     mnist: Mnist,
-    examples: tuple[np.ndarray, ...],
+    split: Split,
     config: Config,
-    cost: dict,
+    model: keras.Model,
     devices: Distribution,
 ) -> str:
+    epochs = config.steps * config.batch_size / len(split.images)
     return (
-        f"data   {mnist.description}: {len(examples[0]):,} images to train on, "
-        f"{len(examples[2]):,} held out, {len(mnist.test_images):,} to test\n"
+        f"data   {mnist.description}: {len(split.images):,} images to train "
+        f"on, {len(split.validation_images):,} for validation, "
+        f"{len(mnist.test_images):,} to test\n"
         f"model  {config.backbone}, {config.head} heads: "
-        f"{cost['parameters']:,} parameters, "
-        f"{cost['multiply_adds'] / 1e6:.1f} million multiply-adds per image\n"
-        f"train  {config.steps:,} steps of {config.batch_size} "
-        f"({cost['epochs']:.1f} epochs), {config.optimizer} in "
+        f"{model.count_params():,} parameters, "
+        f"{count_multiply_adds(model) / 1e6:.1f} million multiply-adds per "
+        f"image\ntrain  {config.steps:,} steps of {config.batch_size} "
+        f"({epochs:.1f} epochs), {config.optimizer} in "
         f"{config.precision} on {devices}"
     )
 
 
-def _claim(
-    run_dir: Path, config: Config, devices: Distribution, warn: Callable
-) -> None:
-    """Makes `run_dir` this run's own, or checks that it is.
-
-    `config.json` comes first: with it, a directory is a run.
-    """
-    if (run_dir / run_directory.CONFIG).is_file():
-        _check_config(run_dir, config)
-    else:
-        atomic_files.write_text(
-            run_dir / run_directory.CONFIG, config.to_json()
-        )
-    path = run_dir / run_directory.ENVIRONMENT
-    if path.is_file():
-        drift = environment.drift(
-            atomic_files.read_text(path), devices.replicas
-        )
-        if drift:
-            warn(f"results may differ in their last digits: {drift}")
-    else:
-        atomic_files.write_text(path, environment.to_json(devices.replicas))
+def _results(run: Run) -> dict:
+    run.remove_checkpoints()
+    return json.loads(read_text(run.results))
 
 
-def _end_together(devices: Distribution, results: Path) -> None:
+def _end_together(devices: Distribution, run: Run) -> None:
     """Waits until the chief has finished the run: a worker that had ended
     before could not come again, should the chief be lost."""
     try:
-        devices.any_worker([])
+        devices.all_reduce_any([])
     except tf.errors.OpError:
-        if not results.is_file():
+        if not run.is_finished:
             raise
         # The others have this behind them, and have ended already.
-
-
-def _check_config(run_dir: Path, config: Config) -> None:
-    """Refuses a run that began with another config. The folder of
-    tensorflow-datasets may be another: checkpoints know what was in it."""
-    before = _begun(run_dir)
-    differences = [
-        f"{name}={old!r}, not {getattr(config, name)!r}"
-        for name, old in dataclasses.asdict(before).items()
-        if old != getattr(config, name) and name != "data_dir"
-    ]
-    if differences:
-        raise InputError(
-            "`run_dir` belongs to a run with another config. "
-            f"Received: {str(run_dir)!r} with {', '.join(differences)}"
-        )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from keras_mnist_sum.errors import InputError
 
-PARTIAL = ".partial-"
+PARTIAL = ".partial-"  # how the names of unfinished files and folders begin
 
 
 def check_file(path: Path) -> None:
-    """Checks, without writing, that `path` can become a file, or be replaced.
+    """Checks, without writing, that a file can be written to `path`.
 
     Raises:
         InputError: If it is a directory, a device or a link, or not writable.
@@ -42,7 +42,7 @@ def make_folder(path: Path) -> None:
 
 
 def may_be_created(folder: Path) -> bool:
-    """Whether `folder`, made if it is not there, can be written to."""
+    """Whether files can be written to `folder`, made first if need be."""
     ancestor = folder.absolute()
     while not ancestor.exists():
         ancestor = ancestor.parent
@@ -50,39 +50,39 @@ def may_be_created(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` to write a file or folder to.
 
-    When the block ends well, what was written takes the name `path` in one
-    step; when it fails, it is removed, and `path` is what it was before.
+    If the block succeeds, what it wrote is renamed to `path` in one step. If it
+    fails, what it wrote is removed, and `path` is what it was before.
 
     Raises:
         InputError: If the system refuses to write there.
     """
-    # The suffix stays: writers choose their format by it.
-    aside = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    # The suffix stays, since some writers choose the format by it.
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        for written in (*aside.rglob("*"), aside):
+        yield partial
+        for written in (*partial.rglob("*"), partial):
             _flush(written)
-        _replace(aside, path)
+        _replace(partial, path)
         _flush(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        remove(aside)
+        remove(partial)
 
 
-def _replace(aside: Path, path: Path) -> None:
-    if not (aside.is_dir() and path.is_dir()):
-        os.replace(aside, path)
+def _replace(partial: Path, path: Path) -> None:
+    if not (partial.is_dir() and path.is_dir()):
+        os.replace(partial, path)
         return
-    # A folder takes the place of an empty one alone.
-    before = aside.with_name(f"{aside.name}-before")
+    # The system lets a folder replace only an empty one.
+    before = partial.with_name(f"{partial.name}-before")
     os.replace(path, before)
     try:
-        os.replace(aside, path)
+        os.replace(partial, path)
     except BaseException:  # Ctrl-C, too
         os.replace(before, path)
         raise
@@ -90,7 +90,7 @@ def _replace(aside: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Has the system put a file, or a folder's names, onto the disk."""
+    """Waits until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -99,7 +99,7 @@ def _flush(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes what is there, if anything is, as far as the system lets us."""
+    """Removes a file or folder, if it is there and the system allows it."""
     with contextlib.suppress(OSError):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -108,15 +108,20 @@ def remove(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:
+    """The error to raise where the system refuses to write to `path`."""
     return InputError(
         f"Cannot write. Received: {str(path)!r} ({error.strerror or error})"
     )
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file, or raises and leaves what was there."""
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    """Writes a whole text file in UTF-8.
+
+    Raises:
+        InputError: If the system refuses; what was there is then unchanged.
+    """
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_text(path: Path) -> str:

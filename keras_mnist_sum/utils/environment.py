@@ -1,33 +1,34 @@
-"""On what a run ran: versions and machine, for `environment.json`."""
+"""What a run ran on: versions and machine, for `environment.json`."""
 
 import importlib.metadata
 import json
 import os
 import platform
 import sys
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
-
-import tensorflow as tf
+from typing import Any
 
 _CPUINFO = "/proc/cpuinfo"  # on Linux
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "mlxtend", "numpy")
+# Facts that decide the last digits of a result, beside the packages.
+_DECISIVE = ("python", "processor", "cores", "device", "replicas")
 
 
 def to_json(replicas: int = 1) -> str:
-    """Time, command, versions and machine, as JSON text.
+    """The command and `facts(replicas)`, as JSON text."""
+    content = {"command": sys.argv, **facts(replicas)}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def facts(replicas: int = 1) -> dict[str, Any]:
+    """Time, versions and machine, as JSON has them.
 
     Args:
         replicas: Copies of the model that train together.
     """
-    command = {"command": sys.argv}
-    return json.dumps({**command, **facts(replicas)}, indent=2) + "\n"
-
-
-def facts(replicas: int = 1) -> dict:
-    """The same without the command, as a dict of what JSON has."""
     return {
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "system": platform.platform(),
@@ -39,19 +40,21 @@ def facts(replicas: int = 1) -> dict:
 
 
 def drift(text: str, replicas: int = 1) -> str:
-    """What of `to_json`'s `text` that decides the last digits of a result is
-    otherwise here: names and both values, or an empty string."""
+    """Compares a run's environment with this one.
 
-    def deciding(facts: dict) -> dict:
-        packages = facts.get("packages") or {}
-        rest = ("python", "processor", "cores", "device", "replicas")
-        return {**packages, **{name: facts.get(name) for name in rest}}
+    Args:
+        text: What `to_json` returned when the run began.
+        replicas: As `facts` has it.
 
+    Returns:
+        The differences that may change the last digits of a result, each with
+        both values; an empty string if there are none.
+    """
     try:
-        before = deciding(json.loads(text))
+        before = _decisive(json.loads(text))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return "what it began with cannot be read"
-    now = deciding(facts(replicas))
+    now = _decisive(facts(replicas))
     return ", ".join(
         f"{name} {before.get(name)} then, {now[name]} now"
         for name in now
@@ -59,8 +62,15 @@ def drift(text: str, replicas: int = 1) -> str:
     )
 
 
+def _decisive(facts: dict[str, Any]) -> dict[str, Any]:
+    packages = facts.get("packages") or {}
+    return {**packages, **{name: facts.get(name) for name in _DECISIVE}}
+
+
 def device() -> str:
     """The devices that TensorFlow computes on, for a person."""
+    import tensorflow as tf
+
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus:
         return f"{gpus} GPU{'s' if gpus > 1 else ''}"
@@ -75,7 +85,7 @@ def cores() -> int:
 
 
 def version(package: str) -> str | None:
-    """The version of an installed package."""
+    """The version of an installed package, or `None`."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -83,25 +93,26 @@ def version(package: str) -> str | None:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the CPU multiplies matrices of bfloat16 faster than of float32:
-    x86 with AMX or AVX-512 BF16, as Linux tells. Emulated, it is slower."""
-    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(
-        _of_processor("flags").split()
-    )
+    """Whether the CPU multiplies matrices of bfloat16 faster than of float32.
+
+    That takes AMX or AVX-512 BF16, and Linux to tell; emulated, it is slower.
+    """
+    flags = _cpuinfo("flags").split()
+    return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
 def _processor() -> str:
-    name = _of_processor("model name")
+    name = _cpuinfo("model name")
     return name or platform.processor() or platform.machine()
 
 
-def _of_processor(fact: str) -> str:
+def _cpuinfo(field: str) -> str:
     """What Linux says of the first core; an empty string where it does not."""
     try:
         with open(_CPUINFO, encoding="utf-8") as file:
             for line in file:
                 name, _, value = line.partition(":")
-                if name.strip() == fact:
+                if name.strip() == field:
                     return value.strip()
     except OSError:
         pass

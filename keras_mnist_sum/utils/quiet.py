@@ -1,4 +1,4 @@
-"""Native libraries without the messages that nobody can act on."""
+"""Native libraries without messages that nobody can act on."""
 
 import contextlib
 import errno
@@ -13,8 +13,8 @@ from keras_mnist_sum.errors import InputError
 
 @contextlib.contextmanager
 def system_errors() -> Iterator[None]:
-    """What TensorFlow says of a file that the system refuses it, as an
-    `OSError` (EIO) with the system's words."""
+    """Turns TensorFlow's errors of files into an `OSError` (EIO) with the
+    system's own words."""
     import tensorflow as tf
 
     try:
@@ -26,15 +26,14 @@ def system_errors() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow, if nobody has yet, and keeps its start-up silent.
+    """Imports TensorFlow, if nobody has yet, without its start-up messages.
 
-    Its native libraries write to the process's standard error before any of
-    their log settings apply, so that is set aside during the import. Should
-    the import fail, what was said then is shown. Later messages of level INFO
-    and WARNING stay off. TF_CPP_MIN_LOG_LEVEL decides about those from native
-    code, and by default leaves out ERROR too where several workers train, which
-    call it an error that one is done before another. On a GPU TensorFlow takes
-    memory as it needs it, not all of it at once.
+    Its native libraries write to standard error before any log setting
+    applies, so that is silenced during the import. Later messages of level
+    INFO and WARNING stay off. TF_CPP_MIN_LOG_LEVEL decides about native ones;
+    by default it also leaves out ERROR where several workers train, since one
+    that is done before another counts as an error there. On a GPU TensorFlow
+    takes memory as it needs it, not all of it at once.
 
     Raises:
         InputError: If TensorFlow is not installed.
@@ -60,11 +59,10 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Sets aside what the block writes to the process's standard error, from
-    native code too, and drops it.
+    """Drops what the block writes to standard error, from native code too.
 
-    Should the block fail, it is shown, unless it is with an `InputError`, which
-    says all that there is to say, or by Ctrl-C.
+    Where the block fails it is shown after all, but not for an `InputError`,
+    which says all that there is to say, nor for Ctrl-C.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:

@@ -1,8 +1,11 @@
 """train.py and evaluate.py, as a user meets them."""
 
+import dataclasses
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +16,11 @@ import pytest
 
 import evaluate
 import train
+from keras_mnist_sum import __main__
+from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import tfds_mnist
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.utils import atomic_files
 
 ROOT = Path(__file__).parents[2]
@@ -66,12 +71,12 @@ def test_train_says_what_a_person_needs_and_nothing_else(trained):
     run_dir, result = trained
     assert result.stderr == ""
     for text in (
-        "3,800 images to train on, 200 held out, 1,000 to test",
+        "3,800 images to train on, 200 for validation, 1,000 to test",
         "million multiply-adds",
         "epoch 2/2",
-        "held out",
+        "validation",
         "10,000 pairs",
-        "all three",
+        "all  ",
         "contradictory",
         f"python evaluate.py {run_dir}",
     ):
@@ -103,9 +108,11 @@ def test_evaluate_agrees_with_the_run_whatever_it_is_given(
 ):
     run_dir, _ = trained
     path = tmp_path / "results.json"
-    result = run("evaluate.py", run_dir / part, "--json", path)
+    # Only a run knows its data.
+    data = ["--data", "sample"] if part else []
+    result = run("evaluate.py", run_dir / part, "--json", path, *data)
     assert result.returncode == 0 and result.stderr == ""
-    assert "WARNING" not in result.stdout
+    assert part or "WARNING" not in result.stdout
     found = json.loads(path.read_text())
     expected = json.loads((run_dir / "results.json").read_text())
     # Other batches round differently: a pair on the edge may turn.
@@ -193,6 +200,16 @@ def no_network(monkeypatch, tmp_path):
     "arguments, message",
     [
         (["--preset", "best"], "Received: preset='best'"),
+        (["--epochs", "0"], "Received: epochs=0"),
+        (["--epochs", "1", "--steps", "1"], "--steps 1 --epochs 1"),
+        (["--outputs", "digit,quotient"], "Received: 'quotient'"),
+        (["--outputs", "sum"], "digit among them"),
+        (["--outputs", ""], "Received: ''"),
+        (["--supervise", "product"], "Received: supervise='product'"),
+        (["--backbone", "spine"], "Received: backbone='spine'"),
+        (["--optimizer", "adam"], "Received: optimizer='adam'"),
+        (["--verbose", "3"], "Received: verbose=3"),
+        (["--strategy", "multi_worker"], "name it by --run-dir"),
         (["--steps", "0"], "Received: steps=0"),
         (["--steps", "-5"], "Received: steps=-5"),
         (["--steps", "many"], "'many'"),
@@ -225,6 +242,118 @@ def test_wrong_training_input_is_one_line_and_writes_nothing(
     assert message in fails_in_one_line(train.main, arguments, capsys)
     assert [str(p) for p in Path().rglob("*")] == ["taken", "taken/file"]
     assert Path("taken", "file").read_text() == "precious"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Calls of `train` by the command, in place of training."""
+    calls = []
+
+    def train(config, run_dir, **settings):
+        calls.append((config, run_dir, settings))
+        Path(run_dir, "begun").write_text("")
+        raise Stopped(signal.SIGINT, "saved")
+
+    monkeypatch.setattr("keras_mnist_sum.training.train.train", train)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--run-dir", "a run"],
+        ["--run-dir=a run"],
+        ["--run-d=a run"],
+        [
+            "--data-dir",
+            "it's here",
+            "--outputs=digit,sum",
+            "--no-deterministic",
+        ],
+    ],
+)
+@pytest.mark.parametrize("main", [train.main, __main__.main])
+def test_stopped_run_says_how_to_go_on(
+    no_network, started, capsys, main, arguments
+):
+    os.mkdir("a run")
+    command = ["train"] if main is __main__.main else []
+    assert main([*command, *arguments]) == 130
+    [line] = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("to go on: ")
+    ]
+    python, *words = shlex.split(line.removeprefix("to go on: "))
+    if main is __main__.main:
+        assert " ".join([python, *words[:3]]) == (
+            "python -m keras_mnist_sum train"
+        )
+        words = words[2:]
+    else:
+        script, *words = words
+        assert python == "python" and Path(script).samefile(ROOT / "train.py")
+    assert main(words) == 130
+    first, second = started
+    assert first == (second[0], Path(second[1]), second[2])
+
+
+def test_unfinished_run_with_the_same_config_is_pointed_out(
+    no_network, started, capsys
+):
+    config = presets.get(presets.DEFAULT).config
+    # In place of auto a run says what it found.
+    config = dataclasses.replace(config, data="sample", precision="float32")
+    path = Path("runs", "a run", "config.json")
+    atomic_files.write_text(path, config.to_json())
+    assert train.main([]) == 130
+    assert "to go on with it, say --run-dir 'runs/a run'" in (
+        capsys.readouterr().out
+    )
+    assert train.main(["--run-dir", "runs/a run"]) == 130
+    assert "note" not in capsys.readouterr().out
+    assert train.main(["--seed", "1"]) == 130
+    assert "note" not in capsys.readouterr().out
+
+
+def test_run_directory_that_stays_empty_is_removed(no_network, capsys):
+    assert train.main(["--data", "nowhere"]) == 2
+    assert not list(Path().iterdir())
+
+
+def test_flags_reach_training(no_network, started):
+    arguments = ["--preset", "fast", "--width", "16", "--epochs", "3"]
+    arguments += ["--outputs", "digit,sum,product", "--rotation", "0.2"]
+    arguments += ["--checkpoint-every", "7", "--strategy", "single"]
+    arguments += ["--verbose", "2", "--tensorboard"]
+    assert train.main(arguments) == 130
+    [(config, run_dir, settings)] = started
+    assert config == dataclasses.replace(
+        presets.get("fast").config,
+        width=16,
+        epochs=3.0,
+        outputs=("digit", "sum", "product"),
+        rotation=0.2,
+    )
+    assert Path(run_dir).name.startswith("fast-")
+    assert settings == {
+        "strategy": "single",
+        "checkpoint_every": 7,
+        "verbose": 2,
+        "tensorboard": True,
+    }
+
+
+def test_names_are_checked_before_tensorflow_is_imported():
+    program = (
+        "import sys, train\n"
+        "code = train.main(['--outputs', 'digit,quotient'])\n"
+        "print(code, {'tensorflow', 'keras'} & set(sys.modules))\n"
+    )
+    result = run("-c", program)
+    assert result.stdout == "2 set()\n"
+    assert result.stderr.startswith("error: `outputs` must name some of ")
 
 
 def test_damaged_data_is_one_line_and_writes_nothing(
@@ -271,51 +400,8 @@ def test_wrong_evaluation_input_is_one_line(
     Path("text.keras").write_text("no model")
     os.mkdir("broken")
     Path("broken", "saved_model.pb").write_bytes(b"no model")
-    atomic_files.write_text(Path("unfinished", run_directory.CONFIG), "{}")
+    atomic_files.write_text(Path("unfinished", "config.json"), "{}")
     assert message in fails_in_one_line(evaluate.main, arguments, capsys)
-
-
-def test_reader_that_has_gone_is_no_traceback():
-    program = (
-        "import sys\n"
-        "from keras_mnist_sum.commands import cli\n"
-        "sys.exit(cli.run(lambda: [print('line') for _ in range(10**5)]))\n"
-    )
-    result = subprocess.run(
-        ["bash", "-c", '"$0" -c "$1" | head -1; exit ${PIPESTATUS[0]}',
-         sys.executable, program],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert (result.returncode, result.stdout) == (141, "line\n")
-    assert result.stderr == ""
-
-
-@pytest.mark.parametrize(
-    "where, code, errors",
-    [
-        ("| true", 141, ""),
-        (
-            "> /dev/full",
-            2,
-            "error: No space left on device. Received: standard output\n",
-        ),
-    ],
-)
-def test_few_lines_that_find_no_place_are_no_traceback(where, code, errors):
-    """So few that Python writes them as the command ends."""
-    program = (
-        "import sys, time\n"
-        "from keras_mnist_sum.commands import cli\n"
-        "time.sleep(0.5)\n"  # The reader has gone.
-        "sys.exit(cli.run(lambda: print('line')))\n"
-    )
-    result = subprocess.run(
-        ["bash", "-c", f'"$0" -c "$1" {where}; exit ${{PIPESTATUS[0]}}',
-         sys.executable, program],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert (result.returncode, result.stdout) == (code, "")
-    assert result.stderr == errors
 
 
 def test_building_a_model_keeps_the_screen_clean():

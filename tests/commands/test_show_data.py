@@ -6,13 +6,12 @@ from matplotlib.figure import Figure
 
 from keras_mnist_sum import __main__ as main
 from keras_mnist_sum import presets
-from keras_mnist_sum import task
-from keras_mnist_sum.commands import show_data
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data.sources import load_mnist
-from keras_mnist_sum.formats import open
-from keras_mnist_sum.formats import run_directory
 from keras_mnist_sum.reporting import image_grids
+from keras_mnist_sum.task import DIFFERENCES
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils import atomic_files
 
 STEP = 3
@@ -20,7 +19,7 @@ STEP = 3
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What `galleries.batch` was asked to draw."""
+    """What `image_grids.batch` was asked to draw."""
     calls = []
     draw = image_grids.batch
     monkeypatch.setattr(
@@ -31,43 +30,49 @@ def drawn(monkeypatch):
 
 def batch_in_training(config, npz):
     """The batch that a run reaches after `STEP` others."""
-    images, labels, *_ = load_mnist(str(npz)).hold_out(
-        config.validation_fraction
-    )
-    batches = pipeline.training_dataset(images, labels, config)
+    split = load_mnist(str(npz)).split(config.validation_fraction)
+    batches = pipeline.training_dataset(split.images, split.labels, config)
     return list(batches.take(STEP + 1).as_numpy_iterator())[STEP]
 
 
-@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("difference", DIFFERENCES)
 def test_show_data_draws_exactly_the_batch_that_a_run_trains_on(
     npz, tmp_path, drawn, capsys, difference
 ):
     path = tmp_path / "new" / "data.png"
     arguments = ["--data", npz, "--batch-size", 45, "--steps", 9, "--seed", 4]
     arguments += ["--difference", difference, "--step", STEP, "--out", path]
+    arguments += ["--outputs", "difference,product,digit", "--rotation", 0.3]
     assert main.main(["show-data", *map(str, arguments)]) == 0
+    outputs = ("difference", "product", "digit")
     config = dataclasses.replace(
         presets.get(presets.DEFAULT).config,
-        **{"batch_size": 45, "steps": 9, "seed": 4, "difference": difference},
+        batch_size=45,
+        steps=9,
+        seed=4,
+        difference=difference,
+        outputs=outputs,
+        rotation=0.3,
     )
-    inputs, open = batch_in_training(config, npz)
-    [(images, numbers, values, what)] = drawn
+    inputs, targets = batch_in_training(config, npz)
+    [(images, numbers, values, title)] = drawn
     np.testing.assert_array_equal(images, inputs["image"])
     np.testing.assert_array_equal(np.eye(10)[numbers], inputs["number"])
-    for name, output in task.outputs(difference).items():
+    assert tuple(values) == outputs
+    for name, output in Task.named(outputs, difference).items():
         classes = [output.values.index(value) for value in values[name]]
-        np.testing.assert_array_equal(classes, open[name])
+        np.testing.assert_array_equal(classes, targets[name])
     assert path.read_bytes().startswith(b"\x89PNG")
     out = capsys.readouterr().out
-    assert out == f"written  {path}: {what}\n"
-    assert "40 of 45 examples of batch 3 of 9" in what and "seed 4" in what
+    assert out == f"written  {path}: {title}\n"
+    assert "40 of 45 examples of batch 3 of 9" in title and "seed 4" in title
 
 
 def test_picture_shows_image_number_and_targets(npz):
     config = dataclasses.replace(presets.get("residual").config, batch_size=10)
-    inputs, open = show_data.batch_of(load_mnist(str(npz)), config, 0)
+    inputs, targets = pipeline.batch(load_mnist(str(npz)), config, 0)
     numbers = inputs["number"].argmax(axis=1)
-    figure = image_grids.batch(inputs["image"], numbers, open, "which")
+    figure = image_grids.batch(inputs["image"], numbers, targets, "which")
     assert isinstance(figure, Figure) and "which" in figure.get_suptitle()
     shown = [axes for axes in figure.axes if axes.images]
     assert len(shown) == 10
@@ -76,30 +81,40 @@ def test_picture_shows_image_number_and_targets(npz):
         np.testing.assert_array_equal(pixels, inputs["image"][i, ..., 0])
         assert axes.get_title() == f"number {numbers[i]}"
         [text] = axes.texts
-        assert text.get_text() == (
-            f"digit {open['digit'][i]}, sum {open['sum'][i]}\n"
-            f"difference {open['difference'][i]}"
+        assert " ".join(text.get_text().split()) == (
+            f"digit {targets['digit'][i]}, sum {targets['sum'][i]} "
+            f"difference {targets['difference'][i]}"
         )
 
 
 def test_batch_of_a_run_is_drawn_from_its_config(
-    npz, tmp_path, drawn, capsys, monkeypatch
+    npz, tmp_path, drawn, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     config = dataclasses.replace(
         presets.get("fast").config,
-        **{"head": "regression", "batch_size": 8, "seed": 7},
+        head="regression",
+        batch_size=8,
+        seed=7,
         data=str(npz),
     )
-    atomic_files.write_text(
-        tmp_path / "run" / run_directory.CONFIG, config.to_json()
-    )
+    atomic_files.write_text(tmp_path / "run" / "config.json", config.to_json())
     assert main.main(["show-data", "run", "--step", str(STEP)]) == 0
-    inputs, open = batch_in_training(config, npz)
-    [(images, numbers, values, _)] = drawn
+    inputs, targets = batch_in_training(config, npz)
+    [(images, _, values, _)] = drawn
     np.testing.assert_array_equal(images, inputs["image"])
-    np.testing.assert_array_equal(values["sum"], open["sum"][:, 0])
+    np.testing.assert_array_equal(values["sum"], targets["sum"][:, 0])
     assert (tmp_path / "batch-3.png").is_file()
+
+
+def test_length_of_a_run_may_be_given_in_epochs(npz, tmp_path, drawn):
+    arguments = ["show-data", "--data", str(npz), "--batch-size", "10"]
+    arguments += ["--out", str(tmp_path / "data.png"), "--epochs", "4"]
+    arguments += ["--validation-fraction", "0.2"]
+    assert main.main([*arguments, "--step", "15"]) == 0
+    [(_, _, _, title)] = drawn
+    assert "batch 15 of 16" in title
+    assert main.main([*arguments, "--step", "16"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -114,6 +129,7 @@ def test_batch_of_a_run_is_drawn_from_its_config(
         (["nowhere"], "Received: 'nowhere/config.json'"),
         (["nowhere", "--preset", "fast"], "has a preset of its own"),
         (["--difference", "modulo"], "Received: difference='modulo'"),
+        (["--outputs", "digit,quotient"], "Received: 'quotient'"),
     ],
 )
 def test_wrong_show_data_input_is_one_line_and_writes_nothing(
@@ -135,7 +151,7 @@ def test_step_that_the_run_has_not_is_refused_before_data_is_read(
     monkeypatch, capsys
 ):
     """And before anything is said of the data."""
-    monkeypatch.setattr(open, "load_data", pytest.fail)
+    monkeypatch.setattr(cli, "load_data", pytest.fail)
     assert main.main(["show-data", "--step", "-1"]) == 2
     said = capsys.readouterr()
     assert said.out == "" and "Received: step=-1" in said.err

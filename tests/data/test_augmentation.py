@@ -13,11 +13,11 @@ def dot():
     return tf.constant(images)
 
 
-def test_no_ranges_change_nothing(dot):
+def test_affine_of_zero_changes_nothing(dot):
     np.testing.assert_array_equal(augmentation.random_affine(dot, [1, 2]), dot)
 
 
-def test_equal_seeds_give_equal_warps_and_others_do_not(dot):
+def test_equal_seeds_give_equal_warps_and_other_seeds_do_not(dot):
     ranges = dict(rotation=0.3, scale=0.1, shear=0.1, shift=2.0)
     first = augmentation.random_affine(dot, [1, 2], **ranges)
     again = augmentation.random_affine(dot, [1, 2], **ranges)
@@ -79,39 +79,39 @@ def ramps():
     return tf.constant(np.tile(pixels, (100, 1, 1, 1)))
 
 
-def test_no_displacement_bends_nothing(ramps):
-    bent = augmentation.random_elastic(ramps, [1, 2], displacement=0.0)
+def test_elastic_of_zero_bends_nothing(ramps):
+    bent = augmentation.random_elastic(ramps, [1, 2], elastic=0.0)
     np.testing.assert_allclose(bent, ramps, atol=1e-5)
 
 
-def test_equal_seeds_bend_equally_and_each_image_in_its_own_way(ramps):
-    first = augmentation.random_elastic(ramps, [1, 2], displacement=1.0)
-    again = augmentation.random_elastic(ramps, [1, 2], displacement=1.0)
-    other = augmentation.random_elastic(ramps, [1, 3], displacement=1.0)
+def test_elastic_follows_its_seed_and_bends_each_image_differently(ramps):
+    first = augmentation.random_elastic(ramps, [1, 2], elastic=1.0)
+    again = augmentation.random_elastic(ramps, [1, 2], elastic=1.0)
+    other = augmentation.random_elastic(ramps, [1, 3], elastic=1.0)
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1
     assert np.abs(first[0] - first[1]).max() > 1
 
 
-def test_displacement_is_as_large_as_asked_for_smooth_and_centred(ramps):
+def test_elastic_field_is_as_large_as_asked_for_smooth_and_centred(ramps):
     """On a ramp, what is read is the place it is read from."""
-    bent = augmentation.random_elastic(ramps, [1, 2], displacement=0.8)
+    bent = augmentation.random_elastic(ramps, [1, 2], elastic=0.8)
     inner = (slice(None), slice(5, -5), slice(5, -5))
     moved = (bent - ramps).numpy()[inner]
     assert abs(moved.mean()) < 0.1
     assert 0.5 < moved.std() < 0.8  # between its points the field is weaker
     assert abs(np.mean(moved[..., 0] * moved[..., 1])) < 0.05
     assert np.diff(moved, axis=1).std() < 0.5 * moved.std()
-    assert -1e-4 <= bent.numpy().min() and bent.numpy().max() <= 27 + 1e-4
+    assert bent.numpy().min() >= -1e-4 and bent.numpy().max() <= 27 + 1e-4
 
 
-def test_bent_image_is_read_bilinearly_where_its_field_points():
+def test_elastic_reads_bilinearly_where_its_field_points():
     """Against a slow count, pixel by pixel."""
     rng = np.random.default_rng(0)
     noise = rng.random((2, 12, 9, 1)).astype("float32")
     places = np.stack(np.indices((12, 9)), axis=-1).astype("float32")
     images = np.concatenate([np.tile(places, (2, 1, 1, 1)), noise], axis=-1)
-    bent = augmentation.random_elastic(images, [3, 4], displacement=2.0).numpy()
+    bent = augmentation.random_elastic(images, [3, 4], elastic=2.0).numpy()
     for image, row, column in np.ndindex(2, 12, 9):
         y, x, found = bent[image, row, column]
         top, left = min(int(y), 10), min(int(x), 7)

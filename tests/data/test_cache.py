@@ -1,4 +1,4 @@
-"""What was decoded once is read, until the files are others."""
+"""Arrays are decoded once for the same files."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ class Decode:
         return {"x": np.full((3, 4), self.calls), "y": np.arange(5)}
 
 
-def test_second_reading_decodes_nothing(files):
+def test_decodes_only_once(files):
     decode = Decode()
     first, second = (cache.cached(files, decode) for _ in range(2))
     assert decode.calls == 1
@@ -34,7 +34,7 @@ def test_second_reading_decodes_nothing(files):
         assert second[name].dtype == array.dtype
 
 
-def test_other_contents_are_decoded_whatever_else_is_the_same(files):
+def test_decodes_again_when_a_file_changes(files):
     decode = Decode()
     cache.cached(files, decode)
     files[1].write_text("c")
@@ -44,7 +44,7 @@ def test_other_contents_are_decoded_whatever_else_is_the_same(files):
 
 
 @pytest.mark.parametrize("damage", ["byte", "end", "all"])
-def test_what_was_damaged_is_decoded_again(files, damage):
+def test_decodes_again_when_the_cache_is_damaged(files, damage):
     decode = Decode()
     cache.cached(files, decode)
     [kept] = cache.folder().iterdir()
@@ -56,7 +56,7 @@ def test_what_was_damaged_is_decoded_again(files, damage):
     assert cache.cached(files, decode)["x"][0, 0] == 2
 
 
-def test_where_nothing_can_be_kept_all_is_decoded(files, monkeypatch):
+def test_decodes_each_time_where_nothing_can_be_kept(files, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(files[0]))  # no folder
     decode = Decode()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a server may do to a download, and what is left then: nothing."""
+"""What a server may do to a download; a failed one leaves nothing."""
 
 import gzip
 import hashlib
@@ -71,7 +71,7 @@ def use(monkeypatch, url, contents):
     }
     monkeypatch.setattr(tfds_mnist, "FILES", known)
     monkeypatch.setattr(tfds_mnist, "MIRROR", url)
-    monkeypatch.setattr(tfds_mnist, "_COUNTS", {"train": TRAIN, "test": TEST})
+    monkeypatch.setattr(tfds_mnist, "COUNTS", {"train": TRAIN, "test": TEST})
     monkeypatch.setattr(module, "_TRAIN_EXAMPLES", TRAIN)
     monkeypatch.setattr(module, "_TEST_EXAMPLES", TEST)
     monkeypatch.setattr(downloads, "TIMEOUT", 0.5)
@@ -97,12 +97,12 @@ def mirror(monkeypatch, digits):
 
 
 def test_download_is_prepared_once_and_then_read_without_the_network(
-    mirror, digits, tmp_path, capfd
+    mirror, digits, tmp_path, capfd, caplog
 ):
-    said = []
+    caplog.set_level("INFO", "keras_mnist_sum")
     folder = tmp_path / "new" / "folder"
     for _ in range(2):
-        mnist = load_mnist("auto", str(folder), say=said.append)
+        mnist = load_mnist("auto", str(folder))
         assert mnist.source == "tfds" and not mnist.warning
         # tensorflow-datasets shuffles what it prepares.
         for part, count in (("train", TRAIN), ("test", TEST)):
@@ -116,7 +116,8 @@ def test_download_is_prepared_once_and_then_read_without_the_network(
             )
     probed, *asked = mirror.asked
     assert probed in asked and sorted(asked) == sorted(mirror.contents)
-    assert [line.split()[1] for line in said] == ["downloading", "preparing"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[1] for line in lines] == ["downloading", "preparing"]
     assert [path.name for path in folder.iterdir()] == ["mnist"]
     assert capfd.readouterr() == ("", "")
 
@@ -197,17 +198,15 @@ def test_bad_download_is_one_clear_line_and_leaves_nothing(
     mirror.trouble = trouble
     folder = tmp_path / "data_dir"
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    begun = time.monotonic()
     with pytest.raises(InputError, match=TROUBLES[trouble]) as error:
         load_mnist("tfds", str(folder))
-    assert time.monotonic() - begun < 3
     assert "\n" not in str(error.value)
     assert str(error.value).endswith(f"Received: data_dir={str(folder)!r}")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert capfd.readouterr() == ("", "")
 
 
-def test_download_that_failed_is_made_up_for_by_the_next_run(mirror, tmp_path):
+def test_next_run_tries_a_failed_download_again(mirror, tmp_path):
     mirror.trouble = broken
     mnist = load_mnist("auto", str(tmp_path))
     assert mnist.source == "sample"
@@ -226,7 +225,7 @@ def prepare(url, contents, folder, results):
 
 def test_two_processes_that_prepare_at_once_both_succeed(mirror, tmp_path):
     """And remove what one that was killed has left."""
-    litter = tmp_path / f"{tfds_mnist._ASIDE}killed" / "mnist"
+    litter = tmp_path / f"{tfds_mnist.TEMPORARY}killed" / "mnist"
     litter.mkdir(parents=True)
     context = multiprocessing.get_context("forkserver")
     results = context.Queue()
@@ -242,24 +241,29 @@ def test_two_processes_that_prepare_at_once_both_succeed(mirror, tmp_path):
     assert version.name == "3.0.1"
 
 
-def test_full_disk_while_preparing_is_one_clear_line(mirror, tmp_path):
-    def prepare(line):
-        if "preparing" in line:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+def test_full_disk_while_preparing_is_one_clear_line(mirror, tmp_path, caplog):
+    caplog.set_level("INFO", "keras_mnist_sum")
 
+    def fill_disk(record):
+        if "preparing" in record.getMessage():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+        return True
+
+    caplog.handler.addFilter(fill_disk)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with pytest.raises(InputError, match="cannot be downloaded"):
-            load_mnist("tfds", str(tmp_path), say=prepare)
+            load_mnist("tfds", str(tmp_path))
     finally:
+        caplog.handler.removeFilter(fill_disk)
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert not list(tmp_path.rglob("*.tfrecord*"))
     assert load_mnist("tfds", str(tmp_path)).source == "tfds"
 
 
-def test_folder_of_a_set_that_is_not_whole_is_named(mirror, tmp_path):
+def test_names_the_folder_of_an_incomplete_set(mirror, tmp_path):
     folder = tmp_path / "mnist" / "3.0.1"
     folder.mkdir(parents=True)
     (folder / "features.json").touch()
@@ -268,7 +272,7 @@ def test_folder_of_a_set_that_is_not_whole_is_named(mirror, tmp_path):
             load_mnist(data, str(tmp_path))
 
 
-def test_server_that_is_not_there_is_told_from_no_network(
+def test_refused_connection_is_not_called_no_network(
     mirror, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(tfds_mnist, "MIRROR", "http://127.0.0.1:9/")
@@ -302,7 +306,7 @@ def test_no_network_is_noticed_within_5_seconds(silent_server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_name_that_nobody_looks_up_is_no_network(monkeypatch, tmp_path):
+def test_endless_name_lookup_is_no_network(monkeypatch, tmp_path):
     """Such a look-up has no limit of time of its own."""
     import tensorflow_datasets  # noqa: F401  (its import takes seconds)
 
@@ -330,7 +334,7 @@ def test_mirror_and_checksums_are_those_of_tensorflow_datasets():
         assert (info.size, info.checksum) == (size, sha256)
 
 
-def test_data_dir_is_that_of_tensorflow_datasets_if_none_is_named(
+def test_default_data_dir_is_that_of_tensorflow_datasets(
     silent_server, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
@@ -358,7 +362,7 @@ def test_data_dir_comes_from_the_environment(
         load_mnist("tfds")
 
 
-def test_what_a_prepared_set_answers_is_as_downloaded(mirror, tmp_path):
+def test_test_set_alone_is_read_after_a_download(mirror, tmp_path):
     mnist = load_mnist("tfds", str(tmp_path), test_only=True)
     assert mnist.test_images.shape == (TEST, 28, 28)
     assert mnist.test_images.dtype == np.uint8

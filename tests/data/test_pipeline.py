@@ -9,8 +9,11 @@ import pytest
 import tensorflow as tf
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.data import augmentation
 from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import Task
 
 STILL = dict(rotation=0.0, scale=0.0, shear=0.0, shift=0.0)
 CONFIG = Config(steps=40, batch_size=8, seed=3)
@@ -64,7 +67,7 @@ def test_targets_are_the_arithmetic_of_the_inputs(digits, difference):
 
 @pytest.mark.parametrize("batch_size", [7, 8, 50])
 def test_each_epoch_uses_each_image_exactly_once(digits, batch_size):
-    images, labels = digits
+    images, _ = digits
     config = dataclasses.replace(CONFIG, batch_size=batch_size, **STILL)
     pixels = column(batches(digits, config), 0, "image")
     pixels = np.rint(255 * pixels).astype("uint8")[..., 0]
@@ -111,7 +114,7 @@ def test_numbers_do_not_depend_on_the_digit(digits):
 
 
 @pytest.mark.parametrize("start", [1, 6, 7, 39])
-def test_started_at_k_yields_what_follows_from_k(digits, start):
+def test_dataset_from_step_k_continues_a_run(digits, start):
     whole = batches(digits)
     rest = batches(digits, start_step=start)
     assert fingerprint(rest) == fingerprint(whole[start:])
@@ -132,7 +135,7 @@ def test_warps_fade_to_nothing_by_the_end(digits, changes):
     assert change[50:60].mean() > change[70:80].mean() > change[90:].mean()
 
 
-def test_parts_of_a_batch_are_the_batch(digits):
+def test_parts_of_a_batch_make_up_the_batch(digits):
     config = dataclasses.replace(CONFIG, elastic=1.0)
     parts = [
         pipeline.training_dataset(*digits, config, part=part)
@@ -179,7 +182,7 @@ def test_validation_uses_each_image_once_with_the_same_numbers(digits):
     assert len(set(column(first, 0, "number").argmax(axis=1))) == 10
 
 
-def test_wrong_arguments_are_refused(digits):
+def test_rejects_wrong_arguments(digits):
     images, labels = digits
     wrong = {
         "uint8 of shape": (images.astype("float32"), labels),
@@ -201,16 +204,82 @@ def test_wrong_arguments_are_refused(digits):
 
 def test_no_two_streams_of_draws_share_a_seed():
     streams = [
-        pipeline._SHUFFLE,
-        pipeline._WARP,
-        pipeline._NUMBER,
-        pipeline._VALIDATION_NUMBER,
-        pipeline._ELASTIC,
+        pipeline.SHUFFLE,
+        pipeline.NUMBER,
+        pipeline.VALIDATION_NUMBER,
+        *augmentation.AUGMENTATIONS,
     ]
     seeds = {
-        tuple(np.asarray(pipeline._seed(seed, stream, step)))
+        tuple(np.asarray(pipeline.draw_seed(seed, stream, step)))
         for seed, stream, step in itertools.product(
             range(3), streams, range(20)
         )
     }
     assert len(seeds) == 3 * len(streams) * 20
+
+
+@pytest.mark.parametrize("head", ["table", "regression"])
+def test_targets_follow_any_task(digits, head):
+    task = Task(
+        greater=lambda d, n: d > n,
+        digit=lambda d, n: d,
+        product=lambda d, n: d * n,
+    )
+    config = dataclasses.replace(CONFIG, custom_task=task, head=head, **STILL)
+    training = batches(digits, config)
+    validation = list(
+        pipeline.validation_dataset(*digits, config).as_numpy_iterator()
+    )
+    for found in (training, validation):
+        assert list(found[0][1]) == ["greater", "digit", "product"]
+        number = column(found, 0, "number").argmax(axis=1)
+        digit = column(found, 1, "digit")
+        assert digit.dtype == np.int64 and digit.ndim == 1
+        for name, expected in {
+            "product": digit * number,
+            "greater": digit > number,
+        }.items():
+            target = column(found, 1, name)
+            if head == "regression":
+                assert target.dtype == np.float32
+                np.testing.assert_array_equal(target, expected[:, np.newaxis])
+            else:
+                assert target.dtype == np.int64
+                values = np.array(task[name].values)[target]
+                np.testing.assert_array_equal(values, expected)
+
+
+def test_batch_is_that_of_a_run(digits):
+    mnist = Mnist.from_arrays(*digits, *digits)
+    config = dataclasses.replace(CONFIG, validation_fraction=0.2)
+    split = mnist.split(0.2)
+    run = batches((split.images, split.labels), config)
+    for step in (0, 7, 39):
+        found = pipeline.batch(mnist, config, step)
+        assert fingerprint([found]) == fingerprint([run[step]])
+    for step in (-1, 40):
+        with pytest.raises(InputError, match=f"0 to 39. Received: step={step}"):
+            pipeline.batch(mnist, config, step)
+
+
+def test_settings_of_each_augmentation_are_fields_of_a_config(digits):
+    """And each of them is called where one of its settings is not 0."""
+    still = dataclasses.replace(CONFIG, **STILL)
+    for _, settings in augmentation.AUGMENTATIONS.values():
+        for name in settings:
+            warped = dataclasses.replace(still, **{name: 0.5})
+            assert fingerprint(batches(digits, warped)) != fingerprint(
+                batches(digits, still)
+            )
+
+
+def test_new_augmentation_is_a_function_and_a_line(digits, monkeypatch):
+    def darken(images, seed, *, shear, batch_size, part):
+        draws = tf.random.stateless_uniform([batch_size, 1, 1, 1], seed)
+        return images * (1 - shear * draws[part])
+
+    monkeypatch.setattr(pipeline, "AUGMENTATIONS", {5: (darken, ("shear",))})
+    config = dataclasses.replace(CONFIG, **{**STILL, "shear": 1.0})
+    dark = column(batches(digits, config), 0, "image")
+    still = dataclasses.replace(CONFIG, **STILL)
+    assert dark.mean() < 0.8 * column(batches(digits, still), 0, "image").mean()

@@ -71,11 +71,12 @@ def test_npz_with_columns_first_is_read(tmp_path, digits):
     path = write_npz(tmp_path / "mnist.npz", digits, x_train=columns_first)
     mnist = load_mnist(path)
     is_as_made(mnist, digits)
-    for array in (mnist.train_images, *mnist.hold_out(0.2)):
+    split = mnist.split(0.2)
+    for array in (mnist.train_images, split.images, split.validation_images):
         assert array.flags.c_contiguous
 
 
-def test_sample_is_4000_and_1000_real_images_equally_many_of_each_digit():
+def test_sample_has_4000_and_1000_images_with_as_many_of_each_digit():
     mnist = load_mnist("sample")
     assert mnist.train_images.shape == (4000, 28, 28)
     assert mnist.test_images.shape == (1000, 28, 28)
@@ -86,25 +87,15 @@ def test_sample_is_4000_and_1000_real_images_equally_many_of_each_digit():
     assert mnist.train_images.max() == 255
 
 
-def test_held_out_images_are_spread_evenly_and_used_nowhere_else():
-    mnist = load_mnist("sample")
-    images, labels, held_images, held_labels = mnist.hold_out(0.05)
-    assert len(images) == len(labels) == 3800
-    assert len(held_images) == len(held_labels) == 200
-    assert np.all(np.bincount(held_labels) == 20)
-    training = {image.tobytes() for image in images}
-    assert not any(image.tobytes() in training for image in held_images)
-    assert len(mnist.hold_out(0.0)[2]) == 0
-
-
 @pytest.mark.parametrize(
     "path, message",
     [
         ("nowhere", "which does not exist"),
+        ("arrays", "which no file holds"),
         (".", "must hold train-images-idx3-ubyte"),
     ],
 )
-def test_path_without_data_is_refused(tmp_path, monkeypatch, path, message):
+def test_rejects_path_without_data(tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         load_mnist(path)
@@ -124,7 +115,7 @@ def test_path_without_data_is_refused(tmp_path, monkeypatch, path, message):
         lambda content: gzip.compress(content),
     ],
 )
-def test_damaged_idx_file_is_refused(folder, damage):
+def test_rejects_damaged_idx_file(folder, damage):
     path = folder / "train-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="Received: .*train-images"):
@@ -132,14 +123,14 @@ def test_damaged_idx_file_is_refused(folder, damage):
 
 
 @pytest.mark.parametrize("keep", [3, 12, -20, -1])
-def test_truncated_gzip_file_is_refused(folder, keep):
+def test_rejects_truncated_gzip_file(folder, keep):
     path = folder / "t10k-labels.idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match="Received: .*t10k-labels"):
         load_mnist(str(folder))
 
 
-def test_corrupted_gzip_file_is_refused(folder):
+def test_rejects_corrupted_gzip_file(folder):
     path = folder / "t10k-images.idx3-ubyte.gz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -149,7 +140,7 @@ def test_corrupted_gzip_file_is_refused(folder):
 
 
 @pytest.mark.parametrize("keep", [0, 100, 5000, -30])
-def test_truncated_npz_is_refused(tmp_path, digits, keep):
+def test_rejects_truncated_npz(tmp_path, digits, keep):
     path = tmp_path / "mnist.npz"
     write_npz(path, digits)
     path.write_bytes(path.read_bytes()[:keep])
@@ -157,7 +148,7 @@ def test_truncated_npz_is_refused(tmp_path, digits, keep):
         load_mnist(str(path))
 
 
-def test_arrays_that_are_not_mnist_are_refused(tmp_path, digits):
+def test_rejects_arrays_that_are_not_mnist(tmp_path, digits):
     images, labels = digits
     wrong = {
         "lacks y_test": {"y_test": None},
@@ -173,7 +164,7 @@ def test_arrays_that_are_not_mnist_are_refused(tmp_path, digits):
             load_mnist(path)
 
 
-def test_data_dir_with_another_source_is_refused():
+def test_rejects_data_dir_with_another_source():
     with pytest.raises(InputError, match="Received: data='sample'"):
         load_mnist("sample", data_dir="somewhere")
 
@@ -186,7 +177,7 @@ def prepared(tmp_path_factory, digits):
     images, labels = digits
     examples = [
         {"image": image[..., np.newaxis], "label": int(label)}
-        for image, label in zip(images, labels)
+        for image, label in zip(images, labels, strict=True)
     ]
     features = tfds.features.FeaturesDict(
         {
@@ -217,7 +208,7 @@ def prepared(tmp_path_factory, digits):
 
 @pytest.fixture
 def small_counts(monkeypatch):
-    monkeypatch.setattr(tfds_mnist, "_COUNTS", {"train": 50, "test": 20})
+    monkeypatch.setattr(tfds_mnist, "COUNTS", {"train": 50, "test": 20})
 
 
 @pytest.mark.parametrize("data", ["tfds", "auto"])
@@ -249,7 +240,7 @@ def test_prepared_set_is_decoded_once(
         ("loop", "File exists"),
     ],
 )
-def test_folder_that_cannot_be_used_gives_way_to_the_sample(
+def test_auto_takes_the_sample_where_the_folder_cannot_be_used(
     tmp_path, tmp_path_factory, monkeypatch, trouble, reason
 ):
     loop = tmp_path_factory.mktemp("loop")
@@ -261,7 +252,7 @@ def test_folder_that_cannot_be_used_gives_way_to_the_sample(
     if trouble == "no home":
         data_dir = "~nobody-of-that-name/data"
     elif trouble == "forbidden":
-        monkeypatch.setattr(tfds_mnist, "_find", refuse)
+        monkeypatch.setattr(tfds_mnist, "find", refuse)
     elif trouble == "elsewhere":
         data_dir = "elsewhere://bucket"
     else:
@@ -275,20 +266,18 @@ def test_folder_that_cannot_be_used_gives_way_to_the_sample(
     assert not list(tmp_path.iterdir())
 
 
-def test_test_set_alone_can_be_asked_for(prepared, digits, small_counts):
+def test_loads_the_test_set_alone(prepared, digits, small_counts):
     mnist = load_mnist("tfds", str(prepared), test_only=True)
     assert len(mnist.train_images) == len(mnist.train_labels) == 0
     np.testing.assert_array_equal(mnist.test_images, digits[0][:20])
 
 
-def test_prepared_set_of_another_size_is_refused(prepared):
+def test_rejects_prepared_set_of_another_size(prepared):
     with pytest.raises(InputError, match="60000 train images. Received: 50"):
         load_mnist("tfds", str(prepared))
 
 
-def test_damaged_prepared_set_is_refused(
-    prepared, small_counts, tmp_path_factory
-):
+def test_rejects_damaged_prepared_set(prepared, small_counts, tmp_path_factory):
     import shutil
 
     damaged = tmp_path_factory.mktemp("damaged")

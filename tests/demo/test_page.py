@@ -2,12 +2,16 @@
 
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import demo as driver
+from keras_mnist_sum.inference.predictor import Predictor
+from keras_mnist_sum.task import Task
 from tests.demo.test_server import drawing
 from tests.demo.test_server import png
+from tests.demo.test_server import serve
 
 pytestmark = pytest.mark.skipif(
     driver.find_chromium() is None, reason="no Chromium is installed"
@@ -50,8 +54,8 @@ def open_page(server, browser):
 def expect(page, digit, number):
     """Waits until the page shows these answers, and looks at all of them."""
     sums = f"{digit} + {number} = {digit + number}"
-    page.wait_for_function("x => $('sum').textContent === x", arg=sums)
-    difference = page.locator("#difference").text_content()
+    page.wait_for_function("x => $('equation-sum').textContent === x", arg=sums)
+    difference = page.locator("#equation-difference").text_content()
     assert difference == f"|{digit} − {number}| = {abs(digit - number)}"
     assert "agree." in page.locator("#verdict").text_content()
     for name, value in (
@@ -68,13 +72,13 @@ def expect(page, digit, number):
 
 def expect_nothing(page):
     page.wait_for_selector("[data-state=blank]")
-    assert page.locator("#sum").text_content().startswith("? + ")
+    assert page.locator("#equation-sum").text_content().startswith("? + ")
     assert page.locator("#hint").is_visible()
     assert "Draw a digit here" in page.locator("#hint").text_content()
     assert page.locator(".best").count() == 0
 
 
-def test_a_one_a_zero_and_a_seven_are_answered(open_page):
+def test_answers_a_one_a_zero_and_a_seven(open_page):
     page = open_page()
     expect_nothing(page)
     driver.draw(page, 1)
@@ -93,7 +97,7 @@ def test_a_one_a_zero_and_a_seven_are_answered(open_page):
     expect(page, 7, 9)
 
 
-def test_all_digits_are_read_small_and_large(open_page):
+def test_reads_all_digits_small_and_large(open_page):
     page = open_page()
     places = [(0.3, (0.7, 0.3)), (0.9, (0.5, 0.5))]
     for digit in range(10):
@@ -128,7 +132,7 @@ def test_undo_takes_back_strokes_and_clearing(open_page):
     assert page.locator("#clear").is_disabled()
 
 
-def test_photo_is_chosen_dropped_and_pasted(open_page):
+def test_takes_a_photo_chosen_dropped_or_pasted(open_page):
     page = open_page()
     photos = {
         digit: png(Image.fromarray(255 - drawing(digit)).convert("RGB"))
@@ -155,7 +159,7 @@ def test_photo_is_chosen_dropped_and_pasted(open_page):
     expect(page, 1, 4)
 
 
-def test_wrong_upload_is_said_and_forgotten(open_page):
+def test_shows_what_is_wrong_with_an_upload_and_undoes_it(open_page):
     page = open_page()
     driver.draw(page, 7)
     expect(page, 7, 3)
@@ -196,7 +200,7 @@ def test_late_answer_never_replaces_a_newer_one(open_page):
     expect_nothing(page)
 
 
-def test_server_that_ended_is_said(open_page):
+def test_says_that_the_server_has_ended(open_page):
     page = open_page()
     page.route("**/answer*", lambda route: route.abort())
     driver.draw(page, 7)
@@ -272,5 +276,50 @@ def test_everything_can_be_reached_by_name_and_by_keyboard(open_page):
         assert image.get_attribute("aria-label")
     page.wait_for_function(
         "() => $('spoken').textContent === "
-        "'Digit 7. 7 + 4 = 11. |7 − 4| = 3. ✓ The three answers agree.'"
+        "'Digit 7. 7 + 4 = 11. |7 − 4| = 3. ✓ All answers agree.'"
     )
+
+
+@pytest.mark.parametrize("width", [320, 1400])
+def test_page_shows_all_outputs_of_a_task_of_ones_own(browser, width):
+    """Any names, in any order; 37 classes, two, a hundred; values."""
+    task = Task(
+        main=lambda d, n: d * n,
+        greater=lambda d, n: d > n,
+        digit=lambda d, n: d,
+        far_below=lambda d, n: -1000 * d - n,
+        sum=lambda d, n: d + n,
+    )
+
+    def predict(arrays):
+        number = arrays["number"].argmax(axis=1)
+        predictions = {
+            name: np.eye(output.num_classes)[output.table[7, number]]
+            for name, output in task.items()
+        }
+        return {**predictions, "sum": number[:, np.newaxis] + 7.1}
+
+    with serve(Predictor(predict, task)) as server:
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(server.url)
+        asked = [f"{name}(?, 3) = ?" for name in task if name != "digit"]
+        assert page.locator("#equations > div").all_text_contents() == asked
+        driver.draw(page, 7)
+        page.wait_for_selector("[data-state=answered]")
+        assert page.locator("#equations > div").all_text_contents() == [
+            "main(7, 3) = 21",
+            "greater(7, 3) = 1",
+            "far_below(7, 3) = −7003",
+            "sum(7, 3) = 10",
+        ]
+        assert "agree." in page.locator("#verdict").text_content()
+        best = {"main": "21", "greater": "1", "digit": "7"}
+        for name, value in {**best, "far_below": "−7003"}.items():
+            bars = page.locator(f"#chart-{name} .bars > div")
+            assert bars.count() == task[name].num_classes
+            assert page.locator(f"#chart-{name} .best").inner_text() == value
+        shown = page.locator("#chart-sum")
+        assert shown.locator("small").text_content() == "value 10.10"
+        assert shown.locator(".bars").is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()

@@ -12,7 +12,7 @@ import pytest
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.cluster import find_cluster
-from keras_mnist_sum.distribution.launcher import free_addresses
+from keras_mnist_sum.distribution.cluster import free_addresses
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 from tests import interrupted
@@ -21,35 +21,48 @@ from tests import interrupted
 @pytest.fixture
 def job_step(monkeypatch):
     """A Slurm job step of three tasks on two machines."""
-    variables = dict(JOB_ID="20007", PROCID="1", STEP_NUM_TASKS="3")
-    variables |= dict(STEP_NODELIST="n[1-2]", STEP_TASKS_PER_NODE="2,1")
+    variables = {
+        "JOB_ID": "20007",
+        "PROCID": "1",
+        "STEP_NUM_TASKS": "3",
+        "STEP_NODELIST": "n[1-2]",
+        "STEP_TASKS_PER_NODE": "2,1",
+    }
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("TF_CONFIG", "")
 
 
-def test_tasks_of_slurm_are_workers(job_step):
+def test_slurm_tasks_are_the_workers(job_step):
+    before = dict(os.environ)
     cluster = find_cluster(slurm=True)
     assert cluster.worker == 1
     assert cluster.addresses == ("n1:10651", "n1:10652", "n2:10651")
-    assert json.loads(os.environ["TF_CONFIG"]) == {
-        "cluster": {"worker": list(cluster.addresses)},
-        "task": {"type": "worker", "index": 1},
-    }
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize("name, value", [("JOB_ID", 20008), ("STEP_ID", 1)])
-def test_next_job_or_step_has_other_ports(job_step, monkeypatch, name, value):
+def test_next_slurm_job_or_step_has_other_ports(
+    job_step, monkeypatch, name, value
+):
     first = find_cluster(slurm=True).addresses
-    monkeypatch.setenv("TF_CONFIG", "")
     monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert not set(find_cluster(slurm=True).addresses) & set(first)
 
 
-def test_broken_job_step_is_refused(job_step, monkeypatch):
-    monkeypatch.delenv("SLURM_PROCID")
-    with pytest.raises(InputError, match="by srun. Received: RuntimeError"):
+@pytest.mark.parametrize(
+    "name, value", [("PROCID", None), ("STEP_NUM_TASKS", "many")]
+)
+def test_rejects_a_broken_slurm_job_step(job_step, monkeypatch, name, value):
+    monkeypatch.setenv(f"SLURM_{name}", value or "")
+    if value is None:
+        monkeypatch.delenv(f"SLURM_{name}")
+    with pytest.raises(InputError, match="by srun. Received: .*Error"):
         find_cluster(slurm=True)
+
+
+def test_slurm_is_only_asked_where_it_is_meant(job_step):
+    assert find_cluster() is None
 
 
 CLUSTER = {"worker": ["a:1", "b:1"]}
@@ -64,9 +77,19 @@ CLUSTER = {"worker": ["a:1", "b:1"]}
         {"cluster": CLUSTER},
         {"cluster": CLUSTER, "task": {"type": "worker"}},
         {"cluster": CLUSTER, "task": {"type": "worker", "index": 2}},
+        {"cluster": CLUSTER, "task": {"type": "chief", "index": 0}},
+        {"cluster": CLUSTER, "task": {"type": ["worker"], "index": 0}},
         {"cluster": CLUSTER, "task": {"type": "worker", "index": "x"}},
         {"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}},
         {"cluster": {"ps": ["a:1"]}, "task": {"type": "worker", "index": 0}},
+        {
+            "cluster": {"ps": ["c:1"], **CLUSTER},
+            "task": {"type": "worker", "index": 0},
+        },
+        {
+            "cluster": {"worker": [1, "b:1"]},
+            "task": {"type": "worker", "index": 0},
+        },
         {
             "cluster": {"worker": ["a", "b"]},
             "task": {"type": "worker", "index": 0},
@@ -98,7 +121,7 @@ CLUSTER = {"worker": ["a:1", "b:1"]}
         "[" * 100_000,
     ],
 )
-def test_malformed_cluster_is_refused(monkeypatch, config):
+def test_rejects_a_malformed_cluster(monkeypatch, config):
     text = config if isinstance(config, str) else json.dumps(config)
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(InputError, match="TF_CONFIG must name.*Received"):
@@ -117,30 +140,41 @@ def test_malformed_cluster_is_refused(monkeypatch, config):
         ({"chief": ["c:1"], **CLUSTER}, {"type": "chief", "index": 0}, (3, 0)),
     ],
 )
-def test_cluster_says_which_worker_this_is(
-    monkeypatch, cluster, task, expected
-):
+def test_finds_which_worker_this_is(monkeypatch, cluster, task, expected):
     config = {"cluster": cluster, "task": task}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
     cluster = find_cluster()
     assert (len(cluster.addresses), cluster.worker) == expected
 
 
-def test_all_wait_until_the_last_one_has_come(monkeypatch):
-    monkeypatch.setattr("keras_mnist_sum.distribution.cluster._SILENCE", 0.2)
+def test_cluster_is_what_its_tf_config_describes(monkeypatch):
+    cluster = Cluster(("a:1", "[::1]:2"), 1)
+    monkeypatch.setenv("TF_CONFIG", cluster.to_tf_config())
+    assert find_cluster() == cluster
+
+
+def test_free_addresses_are_different_and_can_be_listened_at():
     addresses = free_addresses(3)
-    said = [[], [], []]
+    assert len(set(addresses)) == 3
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        socket.create_server((host, int(port))).close()
+
+
+def test_all_wait_until_the_last_worker_has_come(caplog):
+    caplog.set_level("INFO", logger="keras_mnist_sum")
+    addresses = free_addresses(3)
     arrived, done = [], threading.Event()
 
     def come(index):
-        Cluster(addresses, index).wait_for_all(said[index].append)
+        Cluster(addresses, index).wait_for_all(seconds_between_lines=0.2)
         arrived.append(index)
         port = int(addresses[index].rpartition(":")[2])
-        with socket.create_server(("", port)):  # as TensorFlow then does
+        with socket.create_server(("", port)):  # As TensorFlow then does.
             done.wait(20)
 
     threads = [
-        threading.Thread(target=come, args=[index], daemon=True)
+        threading.Thread(target=come, args=[index], name=str(index))
         for index in range(3)
     ]
     for thread in threads[:2]:
@@ -153,21 +187,26 @@ def test_all_wait_until_the_last_one_has_come(monkeypatch):
         if len(arrived) == 3:
             break
     done.set()
+    for thread in threads:
+        thread.join(20)
     assert sorted(arrived) == [0, 1, 2]
-    for lines in said[:2]:
-        assert lines[-1] == f"wait   for worker 2 ({addresses[2]})"
-    assert not said[2]
+    lines = {record.threadName: record.message for record in caplog.records}
+    for index in "01":
+        assert lines[index] == f"wait   for worker 2 ({addresses[2]})"
+    assert "2" not in lines
 
 
 def test_taken_address_is_one_clear_error():
     [address] = free_addresses(1)
     port = int(address.rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(WorkerLostError, match=f"Received: {address} "):
-            Cluster((address, "b:1"), 0).wait_for_all()
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(WorkerLostError, match=f"Received: {address} "),
+    ):
+        Cluster((address, "b:1"), 0).wait_for_all()
 
 
-def test_waiting_worker_stops_at_once_when_told_to(npz, tmp_path):
+def test_waiting_worker_stops_at_a_signal(npz, tmp_path):
     config = Config(data=str(npz), steps=3)
     [process] = interrupted.start_workers(config, tmp_path, 2, present=1)
     time.sleep(5)

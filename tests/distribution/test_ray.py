@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.formats.run_directory import Run
 
 pytest.importorskip("ray.train", reason="Ray is not installed: [ray]")
 ROOT = Path(__file__).parents[2]
@@ -41,6 +41,6 @@ def test_two_workers_of_ray_train_together(npz, tmp_path):
         ).fit()
     finally:
         ray.shutdown()
-    facts = json.loads((run_dir / run_directory.ENVIRONMENT).read_text())
+    facts = json.loads(Run(run_dir).environment.read_text())
     assert facts["replicas"] == 2
-    assert (run_dir / run_directory.RESULTS).is_file()
+    assert Run(run_dir).results.is_file()

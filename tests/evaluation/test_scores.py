@@ -1,45 +1,95 @@
+"""What is counted of predictions agrees with a plain count."""
+
 import numpy as np
 import pytest
 
-from keras_mnist_sum import task
-from keras_mnist_sum.evaluation import evaluate
-from tests.evaluation.test_evaluate import answering
+from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.task import DIFFERENCES
+from keras_mnist_sum.task import Task
+from tests.evaluation.known_model import known_outputs
+from tests.evaluation.known_model import known_predictions
+
+# Gaps between the values, two classes alone, and the digit not first.
+PRODUCT = Task.named(("product", "digit", "greater"))
+TASKS = [Task.named(), Task.named(difference="signed"), PRODUCT]
 
 
-def ask(digits, change=None, difference="absolute"):
-    answerer = answering(digits, change, difference)
-    return evaluate.ask(answerer, *digits, difference, batch_size=7)
+def in_part_wrong(digits, task):
+    """Predictions of which about half are drawn at random."""
+    rng = np.random.default_rng(0)
+
+    def change(name, classes):
+        hit = rng.random(classes.shape) < 0.5
+        others = rng.integers(0, task[name].num_classes, classes.shape)
+        classes[hit] = others[hit]
+
+    return known_predictions(digits, change, task)
 
 
-@pytest.mark.parametrize("difference", task.DIFFERENCES)
+@pytest.mark.parametrize("difference", DIFFERENCES)
 def test_confusion_counts_each_pair_once_and_agrees_with_the_score(
     digits, difference
 ):
     def change(name, classes):
         classes[::3, 4] = 2
 
-    answers = ask(digits, change, difference)
-    scored = answers.evaluation
-    for name, output in answers.outputs.items():
-        counts = answers.confusion(name)
+    task = Task.named(difference=difference)
+    predictions = known_predictions(digits, change, task)
+    scores = predictions.scores
+    for name, output in task.items():
+        counts = predictions.confusion(name)
         assert counts.shape == (output.num_classes, output.num_classes + 1)
-        assert counts.sum() == scored.pairs == 500
-        assert np.trace(counts) == scored.correct[name] < 500
+        assert counts.sum() == scores.pairs == 500
+        assert np.trace(counts) == scores.correct[name] < 500
         assert not counts[:, -1].any()
-        expected = np.bincount(answers.true[name].ravel() - output.values[0])
+        labels = predictions.labels[name].ravel()
+        expected = np.bincount(labels - output.values[0])
         assert counts.sum(axis=1).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_confusion_is_that_of_a_plain_count(digits, task):
+    predictions = in_part_wrong(digits, task)
+    for name, output in task.items():
+        expected = np.zeros((output.num_classes, output.num_classes + 1), int)
+        for i, digit in enumerate(digits[1]):
+            for number in range(10):
+                label = output.pair_values[digit, number]
+                predicted = predictions.predicted[name][i, number]
+                row = output.values.index(label)
+                expected[row, output.values.index(predicted)] += 1
+        counts = predictions.confusion(name)
+        assert counts.dtype == np.int64
+        np.testing.assert_array_equal(counts, expected)
+        assert 0 < np.trace(counts) < 500
+
+
+def test_value_between_two_classes_counts_as_other(digits):
+    """No product of two digits is 11 or 13; 12 is one."""
+    product = PRODUCT["product"]
+    assert product.num_classes == 37
+    outputs = known_outputs(digits, task=PRODUCT)
+    values = product.pair_values[digits[1]].astype("float64")  # (50, 10)
+    values[:, 0], values[:, 1], values[:, 2] = 11.0, 13.4, 11.6
+    outputs["product"] = values[..., np.newaxis]
+    predictions = Predictions(*digits, PRODUCT, outputs)
+    counts = predictions.confusion("product")
+    assert counts[:, -1].sum() == 100
+    # All 50 of number 2, besides the pairs whose product is 12.
+    twelve = counts[:, product.values.index(12)].sum()
+    assert twelve == 50 + (values[:, 3:] == 12).sum()
+    assert np.trace(counts) == predictions.scores.correct["product"]
 
 
 def test_output_swapped_with_its_neighbour_shows_in_the_confusion(digits):
     """`difference` gives the digit: both are ten wide."""
+    labels = digits[1].astype(int)
 
     def change(name, classes):
         if name == "difference":
-            classes[:] = label_of_row.pop(0)[:, np.newaxis]
+            classes[:] = labels[:, np.newaxis]
 
-    labels = digits[1].astype(int)
-    label_of_row = [labels[i : i + 7] for i in range(0, 50, 7)]
-    counts = ask(digits, change).confusion("difference")
+    counts = known_predictions(digits, change).confusion("difference")
     expected = np.zeros((10, 11), int)
     for label in labels:
         for number in range(10):
@@ -48,45 +98,54 @@ def test_output_swapped_with_its_neighbour_shows_in_the_confusion(digits):
     assert np.trace(counts) < 100
 
 
-def test_values_beyond_the_classes_are_counted_as_others(digits):
-    right = answering(digits)
-    outputs = task.outputs()
-
-    def answer(batch):
-        answers = dict(right(batch))
-        sums = outputs["sum"].answers(answers["sum"]).astype("float64")
-        sums[:, 3], sums[:, 4], sums[:, 5] = -1.2, 19.0, 1e30
-        return {**answers, "sum": sums[..., np.newaxis]}
-
-    answers = evaluate.ask(answer, *digits)
-    counts = answers.confusion("sum")
+def test_values_beyond_the_classes_count_as_others(digits):
+    task = Task.named()
+    outputs = known_outputs(digits)
+    sums = task["sum"].decode(outputs["sum"]).astype("float64")
+    sums[:, 3], sums[:, 4], sums[:, 5] = -1.2, 19.0, 1e30
+    outputs["sum"] = sums[..., np.newaxis]
+    predictions = Predictions(*digits, task, outputs)
+    counts = predictions.confusion("sum")
     assert counts[:, -1].sum() == 150
-    assert np.trace(counts) == answers.evaluation.correct["sum"] == 350
+    assert np.trace(counts) == predictions.scores.correct["sum"] == 350
 
 
-def test_shares_and_common_answers_are_those_of_a_plain_count(digits):
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_shares_and_common_predictions_are_those_of_a_plain_count(digits, task):
     images, labels = digits
     kept = labels != 6
-    rng = np.random.default_rng(0)
-
-    def change(name, classes):
-        hit = rng.random(classes.shape) < 0.3
-        classes[hit] = 1
-
-    answers = ask((images[kept], labels[kept]), change)
-    for name, output in answers.outputs.items():
-        shares = answers.share_right(answers.right[name])
-        common = answers.most_common(name)
+    predictions = in_part_wrong((images[kept], labels[kept]), task)
+    for name, output in task.items():
+        shares = predictions.share_correct(predictions.correct[name])
+        common = predictions.most_common(name)
         for digit, number in np.ndindex(10, 10):
-            given = [
-                int(answers.given[name][i, number])
+            predicted = [
+                int(predictions.predicted[name][i, number])
                 for i in np.flatnonzero(labels[kept] == digit)
             ]
             if digit == 6:
                 assert np.isnan(shares[digit, number])
                 assert np.isnan(common[digit, number])
                 continue
-            truth = output.truth[digit, number]
-            assert shares[digit, number] == given.count(truth) / len(given)
-            most = max(given.count(value) for value in given)
-            assert given.count(common[digit, number]) == most
+            label = output.pair_values[digit, number]
+            share = predicted.count(label) / len(predicted)
+            assert shares[digit, number] == share
+            most = max(predicted.count(value) for value in predicted)
+            assert predicted.count(common[digit, number]) == most
+
+
+def test_scores_list_every_output_of_the_task(digits):
+    def change(name, classes):
+        if name == "greater":
+            classes[:, 9] = 1  # no digit is greater than 9
+
+    scores = known_predictions(digits, change, PRODUCT).scores
+    assert scores.correct == {"product": 500, "digit": 500, "greater": 450}
+    assert scores.all_correct == 450 and scores.contradictory == 50
+    assert list(scores.accuracy()) == [*PRODUCT, "all"]
+    names = [name for name, *_ in scores.rows()]
+    assert names == [*PRODUCT, "all", "contradictory"]
+    assert scores.title() == (
+        "product 100.00 %, digit 100.00 %, greater 90.00 %, all 90.00 % "
+        "right of 500 test pairs"
+    )

@@ -7,22 +7,19 @@ from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.evaluation import evaluate as evaluation
+from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
+from keras_mnist_sum.evaluation.evaluate import table_cells_correct
 from keras_mnist_sum.formats import pretrained
 
 
 def test_pretrained_model_is_small_reads_digits_and_knows_arithmetic():
     """The sample's images were trained on: this is no accuracy to quote."""
-    assert pretrained.PATH.stat().st_size < 4e6
+    assert (pretrained.FOLDER / "model.keras").stat().st_size < 4e6
     model = keras_mnist_sum.load_pretrained()
     mnist = load_mnist("sample", test_only=True)
-    scored = evaluation.ask(
-        evaluation.answerer_of_model(model),
-        mnist.test_images,
-        mnist.test_labels,
-    ).evaluation
-    assert min(scored.accuracy().values()) > 0.99
-    cells = evaluation.table_cells_right(model, "absolute")
+    predictions = predict_all_pairs(model, mnist.test_images, mnist.test_labels)
+    assert min(predictions.scores.accuracy().values()) > 0.99
+    cells = table_cells_correct(model, predictions.task)
     assert cells == {"sum": 100, "difference": 100}
 
 
@@ -34,22 +31,23 @@ def test_pretrained_model_answers_as_the_readme_says():
         {"image": mnist.test_images[:8, ..., np.newaxis], "number": numbers},
         verbose=0,
     )
-    for name, output in task.outputs().items():
-        given = output.answers(answers[name])
+    for name, output in task.Task.named().items():
+        given = output.decode(answers[name])
         digits = mnist.test_labels[:8]
-        assert list(given) == list(output.truth[digits, np.arange(8) + 2])
+        assert list(given) == list(output.pair_values[digits, np.arange(8) + 2])
 
 
 def test_onnx_file_answers_as_the_keras_file():
-    assert pretrained.ONNX_PATH.stat().st_size < 2e6
-    predict, differences = pretrained.load_pretrained_onnx()
-    assert differences == ("absolute",)
+    assert (pretrained.FOLDER / "model.onnx").stat().st_size < 2e6
+    opened = pretrained.open_pretrained()
+    assert opened.task == task.Task.named()
+    assert opened.info.preset == "accurate"
     mnist = load_mnist("sample", test_only=True)
     images = mnist.test_images[..., np.newaxis].astype("float32")
     numbers = np.eye(10, dtype="float32")[np.arange(len(images)) * 7 % 10]
     arrays = {"image": images, "number": numbers}
     expected = keras_mnist_sum.load_pretrained().predict(arrays, verbose=0)
-    answers = predict(arrays)
+    answers = opened.predict(arrays)
     assert set(answers) == set(expected)
     for name, array in expected.items():
         np.testing.assert_allclose(answers[name], array, atol=1e-5)
@@ -58,22 +56,21 @@ def test_onnx_file_answers_as_the_keras_file():
 @pytest.mark.parametrize(
     "name, load",
     [
-        ("PATH", pretrained.load_pretrained),
-        ("ONNX_PATH", pretrained.load_pretrained_onnx),
+        ("model.keras", pretrained.load_pretrained),
+        ("model.onnx", pretrained.open_pretrained),
     ],
 )
 @pytest.mark.parametrize("damage", ["missing", "truncated", "another"])
-def test_model_that_is_not_the_shipped_one_is_refused(
+def test_rejects_a_model_that_is_not_the_shipped_one(
     damage, name, load, tmp_path, monkeypatch
 ):
-    shipped = getattr(pretrained, name)
-    path = tmp_path / shipped.name
+    shipped, path = pretrained.FOLDER / name, tmp_path / name
     if damage == "truncated":
         path.write_bytes(shipped.read_bytes()[:-1])
     if damage == "another":
         keras_mnist_sum.build_model(Config(width=4)).save(tmp_path / "a.keras")
         (tmp_path / "a.keras").rename(path)
-    monkeypatch.setattr(pretrained, name, path)
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     with pytest.raises(InputError, match="Received:"):
         load()
 

@@ -1,23 +1,26 @@
-"""From any picture and an integer to an answer."""
+"""Answers for any picture and a number."""
 
+import multiprocessing
+import pickle
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import export
-from keras_mnist_sum.formats import run_directory
-from keras_mnist_sum.formats.pretrained import ONNX_PATH
+from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils import atomic_files
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +43,7 @@ def test_one_picture_and_one_number_get_one_answer(predictor, mnist):
     digit = int(labels[3])
     assert (answer.digit, answer.number, answer.agree) == (digit, 4, True)
     assert (answer.sum, answer.difference) == (digit + 4, abs(digit - 4))
-    for name, output in task.outputs().items():
+    for name, output in Task.named().items():
         share = answer.probabilities[name]
         assert 0.9 < share <= 1
         assert share == answer.predictions[name].max()
@@ -77,7 +80,7 @@ def test_every_form_of_an_mnist_image_gets_the_same_answer(
         assert answer.sum == expected.sum
 
 
-def test_path_gets_the_answer_of_its_picture(predictor, mnist, tmp_path):
+def test_answers_for_the_path_of_a_picture(predictor, mnist, tmp_path):
     image = mnist[0][0]
     Image.fromarray(image).save(tmp_path / "digit.png")
     for path in (tmp_path / "digit.png", str(tmp_path / "digit.png")):
@@ -86,7 +89,7 @@ def test_path_gets_the_answer_of_its_picture(predictor, mnist, tmp_path):
         )
 
 
-def test_many_pictures_are_answered_in_their_order(predictor, mnist):
+def test_answers_for_many_pictures_in_their_order(predictor, mnist):
     images, labels = mnist
     images = np.concatenate([images] * 60)  # more than one batch
     numbers = np.arange(len(images)) % 10
@@ -98,7 +101,7 @@ def test_many_pictures_are_answered_in_their_order(predictor, mnist):
 
 
 @pytest.mark.parametrize("number", [10, -1, 3.5, 3.0, "x", "3", None, True])
-def test_number_that_is_none_is_refused(predictor, mnist, number):
+def test_rejects_a_wrong_number(predictor, mnist, number):
     image = mnist[0][0]
     for images, numbers in ((image, number), ([image], [number])):
         with pytest.raises(InputError, match="0 to 9. Received: "):
@@ -106,31 +109,29 @@ def test_number_that_is_none_is_refused(predictor, mnist, number):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_unequal_numbers_of_pictures_and_numbers_are_refused(
-    predictor, mnist, count
-):
+def test_rejects_more_or_fewer_numbers_than_pictures(predictor, mnist, count):
     with pytest.raises(InputError, match=f"2 images and {count} numbers"):
         predictor(mnist[0][:2], [1] * count)
 
 
-def test_one_number_in_an_array_without_axes_is_one(predictor, mnist):
+def test_takes_a_number_in_an_array_without_axes(predictor, mnist):
     assert predictor(mnist[0][0], np.array(3)).number == 3
 
 
-def test_one_image_in_no_list_is_one(predictor, mnist):
+def test_one_image_outside_a_list_is_one_image(predictor, mnist):
     """Not its 28 rows."""
     [answer] = predictor(mnist[0][0], [3])
     assert answer.digit == predictor(mnist[0][0], 3).digit
 
 
-def test_many_images_for_one_number_are_refused(predictor, mnist):
+def test_rejects_many_images_for_one_number(predictor, mnist):
     with pytest.raises(InputError, match="Received: 2 images and 1 numbers"):
         predictor(list(mnist[0][:2]), 3)
     with pytest.raises(InputError, match=r"Received: \(2, 28, 28\)"):
         predictor(mnist[0][:2], 3)
 
 
-def test_bad_one_of_many_is_named(predictor, mnist):
+def test_names_the_bad_one_of_many(predictor, mnist):
     blank = np.zeros((28, 28), "uint8")
     with pytest.raises(InputError, match="28 x 28 pixels, at index 1$"):
         predictor([mnist[0][0], blank], [3, 3])
@@ -138,19 +139,32 @@ def test_bad_one_of_many_is_named(predictor, mnist):
         predictor(mnist[0][:3], [1, 2, 11])
 
 
-def test_model_that_gives_no_numbers_is_refused(mnist):
+def test_rejects_predictions_that_are_not_finite(mnist):
+    with pytest.raises(InputError, match="finite values. Received: .*nan"):
+        Predictor(constant(np.nan))(mnist[0][0], 3)
+
+
+def test_rejects_predictions_that_do_not_fit_the_task(mnist):
+    one_more = Task.named(("digit", "sum", "difference", "product"))
+    for task in (one_more, Task.named(difference="signed")):
+        with pytest.raises(InputError, match="A model of this task must give"):
+            Predictor(constant(0.5), task)(mnist[0][0], 3)
+
+
+def constant(value):
+    """A model that gives nothing but this, for the default task."""
+
     def predict(arrays):
         count = len(arrays["image"])
         sizes = {"digit": 10, "sum": 19, "difference": 10}
-        return {k: np.full((count, n), np.nan) for k, n in sizes.items()}
+        return {k: np.full((count, n), value) for k, n in sizes.items()}
 
-    with pytest.raises(InputError, match="finite values. Received: .*nan"):
-        Predictor(predict)(mnist[0][0], 3)
+    return predict
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "MODEL.ONNX"])
-def test_model_is_found_by_the_end_of_its_name(tmp_path, mnist, name):
-    shutil.copy(ONNX_PATH, tmp_path / name)
+def test_recognizes_a_model_by_the_end_of_its_name(tmp_path, mnist, name):
+    shutil.copy(pretrained.checked_path("model.onnx"), tmp_path / name)
     answer = Predictor.load(tmp_path / name)(mnist[0][0], 3)
     assert answer.digit == mnist[1][0]
 
@@ -159,13 +173,13 @@ def test_every_form_of_a_model_gives_the_same_answers(tmp_path, mnist):
     """A run directory and each file that can be made of it."""
     config = Config(backbone="small", width=2, difference="signed")
     model = build_model(config)
-    model.save(tmp_path / run_directory.MODEL)
-    atomic_files.write_text(tmp_path / run_directory.CONFIG, config.to_json())
-    targets = [tmp_path, tmp_path / run_directory.MODEL] + [
+    run = Run(tmp_path)
+    model.save(run.model)
+    atomic_files.write_text(run.config, config.to_json())
+    targets = [tmp_path, run.model, tmp_path / "saved_model"] + [
         export.export(model, tmp_path, format).path
         for format in ("saved_model", "litert", "onnx")
     ]
-    targets.append(tmp_path / "saved_model")
     images, numbers = mnist[0][:3], [0, 5, 9]
     expected = model.predict(
         {"image": images[..., np.newaxis], "number": np.eye(10)[numbers]},
@@ -173,15 +187,15 @@ def test_every_form_of_a_model_gives_the_same_answers(tmp_path, mnist):
     )
     for target in targets:
         predictor = Predictor.load(target)
-        assert predictor.difference == "signed"
+        assert predictor.task == config.task
         answers = predictor(images, numbers)
         for name, array in expected.items():
             found = np.stack([answer.predictions[name] for answer in answers])
             np.testing.assert_allclose(found, array, atol=1e-5)
 
 
-def test_what_does_not_agree_is_said(mnist):
-    """Also of values, which have no probability."""
+def test_says_whether_the_outputs_agree(mnist):
+    """Those too that are values and have no probability."""
 
     def predict(arrays):
         count = len(arrays["image"])
@@ -192,12 +206,18 @@ def test_what_does_not_agree_is_said(mnist):
             "difference": np.full((count, 1), -1.4, "float32"),
         }
 
-    predictor = Predictor(predict, "signed")
+    predictor = Predictor(predict, Task.named(difference="signed"))
     answers = predictor(mnist[0][:2], [3, 4])
     assert [x.agree for x in answers] == [True, False]
     assert [x.sum for x in answers] == [5, 5]
     assert answers[0].difference == -1
     assert answers[0].probabilities == {"digit": 1.0}
+    assert str(answers[1]).splitlines() == [
+        "digit 2 (100.0 %)",
+        "2 + 4 = 5",
+        "2 - 4 = -1",
+        "contradictory",
+    ]
 
 
 def test_predictor_needs_no_tensorflow():
@@ -211,3 +231,93 @@ def test_predictor_needs_no_tensorflow():
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def double(arrays):
+    """A perfect model of twos."""
+    number = arrays["number"].argmax(axis=1)
+    return {
+        name: np.eye(output.num_classes)[output.table[2, number]]
+        for name, output in OWN.items()
+    }
+
+
+OWN = Task(
+    product=lambda d, n: d * n,
+    greater=lambda d, n: d > n,
+    digit=lambda d, n: d,
+)
+
+
+def test_answers_for_a_task_of_ones_own(mnist):
+    answer = Predictor(double, OWN)(mnist[0][0], 9)
+    assert answer.values == {"product": 18, "greater": 0, "digit": 2}
+    assert (answer.product, answer.greater, answer.digit) == (18, 0, 2)
+    assert answer.task == OWN and answer.agree
+    assert answer.predictions["product"].shape == (37,)
+    assert str(answer).splitlines() == [
+        "product(2, 9) = 18 (100.0 %)",
+        "greater(2, 9) = 0 (100.0 %)",
+        "digit 2 (100.0 %)",
+    ]
+    assert repr(answer) == (
+        "Answer(number=9, product=18, greater=0, digit=2, agree=True)"
+    )
+
+
+def test_outputs_are_attributes_of_an_answer(predictor, mnist):
+    answer = predictor(mnist[0][0], 3)
+    assert {"digit", "sum", "difference", "number"} <= set(dir(answer))
+    assert not hasattr(answer, "product")
+    with pytest.raises(AttributeError, match="'product'.*digit, sum, diff"):
+        _ = answer.product
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.onnx", "model.tflite"])
+def test_every_file_format_knows_a_task_of_ones_own(tmp_path, mnist, name):
+    config = Config(
+        outputs=("greater", "digit", "product"), backbone="small", width=2
+    )
+    model = build_model(config)
+    if name == "model.keras":
+        model.save(tmp_path / name)
+    else:
+        format = {"model.onnx": "onnx", "model.tflite": "litert"}[name]
+        export.export(model, tmp_path, format)
+    answer = Predictor.load(tmp_path / name)(mnist[0][0], 3)
+    assert list(answer.values) == ["greater", "digit", "product"]
+    assert answer.product in OWN["product"].values
+
+
+def test_answers_and_predictors_can_be_pickled(predictor, mnist):
+    answer = predictor(mnist[0][0], 3)
+    for one in (predictor, Predictor(double, OWN)):
+        copied = pickle.loads(pickle.dumps(one))
+        assert copied.task == one.task
+        expected = one(mnist[0][0], 3)
+        assert copied(mnist[0][0], 3).values == expected.values
+    copied = pickle.loads(pickle.dumps(answer))
+    assert (copied.values, copied.sum) == (answer.values, answer.sum)
+    np.testing.assert_array_equal(copied.image, answer.image)
+
+
+def test_predictor_of_a_file_is_pickled_as_its_path(
+    tmp_path, mnist, monkeypatch
+):
+    """So that other processes, elsewhere, load it themselves."""
+    shutil.copy(pretrained.checked_path("model.onnx"), tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    predictor = Predictor.load("model.onnx")
+    assert len(pickle.dumps(predictor)) < 1000
+    monkeypatch.chdir("/")
+    images = list(mnist[0][:4])
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        answers = list(pool.map(predictor, images, [3] * 4))
+    assert [x.digit for x in answers] == list(mnist[1][:4])
+
+
+def test_rejects_a_difference_that_the_file_contradicts():
+    with pytest.raises(InputError, match="Received: difference='signed'"):
+        Predictor.load(difference="signed")
+    assert Predictor.load(difference="absolute").task == Task.named()

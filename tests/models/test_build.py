@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import keras_file
-from keras_mnist_sum.formats.saved_model import export_saved_model
-from keras_mnist_sum.formats.saved_model import load_saved_model
+from keras_mnist_sum.formats.export import export
+from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models import backbones
 from keras_mnist_sum.models import build
 from keras_mnist_sum.models import heads
@@ -32,7 +34,7 @@ def inputs(digits):
 
 def check_contract(config, inputs):
     answers = keras_mnist_sum.build_model(config).predict(inputs, verbose=0)
-    outputs = task.outputs(config.difference)
+    outputs = config.task
     assert list(answers) == list(outputs)
     for name, output in outputs.items():
         assert answers[name].dtype == np.float32
@@ -64,17 +66,17 @@ def test_every_backbone_keeps_the_contract(inputs, backbone, precision):
 
 
 def test_config_names_the_backbones_and_heads_that_exist():
-    assert configs.BACKBONES == tuple(backbones.BACKBONES)
-    assert configs.HEADS == tuple(heads.HEADS)
+    assert tuple(backbones.BACKBONES) == configs.BACKBONES
+    assert tuple(heads.HEADS) == configs.HEADS
 
 
 # Counted by hand from the layers that each design is described by.
 def convolutions(*channels):
-    return sum(9 * i * o + o for i, o in zip(channels, channels[1:]))
+    return sum(9 * i * o + o for i, o in itertools.pairwise(channels))
 
 
 def dense(*units):
-    return sum(i * o + o for i, o in zip(units, units[1:]))
+    return sum(i * o + o for i, o in itertools.pairwise(units))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def dense(*units):
         ("hard_argmax", 347_277 + 39 * 10),
     ],
 )
-def test_designs_of_others_have_their_parameters(name, parameters):
+def test_baselines_have_the_parameters_of_their_originals(name, parameters):
     assert presets.get(name).parameters == parameters
 
 
@@ -132,10 +134,10 @@ def test_images_in_0_1_and_0_255_get_the_same_answers(inputs):
         np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
-def test_averaged_answer_is_that_of_the_mean_logits_of_five_shifts(inputs):
+def test_test_time_augmentation_averages_the_logits_of_five_shifts(inputs):
     inputs["image"][:, [0, -1]] = inputs["image"][:, :, [0, -1]] = 0
     plain = build.build_model(Config(**TINY))
-    averaged = build.build_model(Config(average_shift=1, **TINY))
+    averaged = build.build_model(Config(test_time_shift=1, **TINY))
     averaged.set_weights(plain.get_weights())
     product = 1.0
     for shift in [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]:
@@ -161,7 +163,7 @@ def test_number_may_be_a_distribution(inputs):
 
 
 @pytest.mark.parametrize(
-    "head, difference, average_shift",
+    "head, difference, test_time_shift",
     [
         ("table", "absolute", 1),
         ("exact", "signed", 0),
@@ -169,10 +171,13 @@ def test_number_may_be_a_distribution(inputs):
     ],
 )
 def test_saved_reloaded_and_exported_models_agree(
-    inputs, digits, head, difference, average_shift, tmp_path
+    inputs, digits, head, difference, test_time_shift, tmp_path
 ):
     config = Config(
-        head=head, difference=difference, average_shift=average_shift, **TINY
+        head=head,
+        difference=difference,
+        test_time_shift=test_time_shift,
+        **TINY,
     )
     model = compile_model(build.build_model(config), config)
     model.fit(
@@ -182,12 +187,13 @@ def test_saved_reloaded_and_exported_models_agree(
 
     model.save(tmp_path / "model.keras")
     reloaded = keras_mnist_sum.load_model(tmp_path / "model.keras")
-    export_saved_model(model, tmp_path / "saved_model" / "1")
-    served, differences = load_saved_model(tmp_path / "saved_model")
-    # A value fits either difference.
-    either = head == "regression"
-    assert differences == (task.DIFFERENCES if either else (difference,))
-    for answers in (reloaded.predict(inputs, verbose=0), served(inputs)):
+    export(model, tmp_path, "saved_model")
+    served = open_model(tmp_path / "saved_model")
+    assert served.task == build.info_of(reloaded).task == config.task
+    for answers in (
+        reloaded.predict(inputs, verbose=0),
+        served.predict(inputs),
+    ):
         assert set(answers) == set(expected)
         for name in expected:
             np.testing.assert_allclose(answers[name], expected[name], atol=1e-6)
@@ -196,18 +202,18 @@ def test_saved_reloaded_and_exported_models_agree(
 def test_signature_has_the_names_of_the_contract(tmp_path):
     import tensorflow as tf
 
-    export_saved_model(build.build_model(Config(**TINY)), tmp_path / "1")
-    signature = tf.saved_model.load(tmp_path / "1").signatures[
-        "serving_default"
-    ]
+    path = export(
+        build.build_model(Config(**TINY)), tmp_path, "saved_model"
+    ).path
+    signature = tf.saved_model.load(path).signatures["serving_default"]
     assert set(signature.structured_input_signature[1]) == {"image", "number"}
     assert set(signature.structured_outputs) == {"digit", "sum", "difference"}
 
 
 def test_saved_model_is_not_overwritten(tmp_path):
-    (tmp_path / "1").mkdir()
+    (tmp_path / "saved_model" / "1").mkdir(parents=True)
     with pytest.raises(InputError, match="not overwritten"):
-        export_saved_model(build.build_model(Config(**TINY)), tmp_path / "1")
+        export(build.build_model(Config(**TINY)), tmp_path, "saved_model")
 
 
 def test_multiply_adds_are_those_counted_by_hand():
@@ -224,7 +230,7 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert build.count_multiply_adds(model) == by_hand
 
 
-def test_file_that_is_no_model_is_refused(tmp_path):
+def test_rejects_a_file_that_is_not_a_model(tmp_path):
     path = tmp_path / "model.keras"
     with pytest.raises(InputError, match="No such model file. Received:"):
         keras_file.load_model(path)
@@ -237,7 +243,7 @@ def test_file_that_is_no_model_is_refused(tmp_path):
         keras_file.load_model(path)
 
 
-def test_model_with_other_inputs_or_outputs_is_refused(tmp_path):
+def test_rejects_a_model_with_other_inputs_or_outputs(tmp_path):
     image = keras.Input((28, 28, 1), name="image")
     other = keras.layers.Dense(10)(keras.layers.Flatten()(image))
     keras.Model(image, other).save(tmp_path / "other.keras")
@@ -245,7 +251,7 @@ def test_model_with_other_inputs_or_outputs_is_refused(tmp_path):
         keras_file.load_model(tmp_path / "other.keras")
     keras.Model(image, other).export(tmp_path / "other", verbose=False)
     with pytest.raises(InputError, match="must take image.*Received:"):
-        load_saved_model(tmp_path / "other")
+        open_model(tmp_path / "other")
 
 
 def test_model_file_cannot_run_code(tmp_path, recwarn):
@@ -277,7 +283,7 @@ def test_model_file_cannot_run_code(tmp_path, recwarn):
     ],
     ids=["type", "batch", "width", "extra"],
 )
-def test_model_with_inputs_of_another_kind_is_refused(tmp_path, change):
+def test_rejects_inputs_of_another_type_or_shape(tmp_path, change):
     inputs = {
         "image": keras.Input((28, 28, 1), name="image"),
         "number": keras.Input((10,), name="number"),
@@ -288,7 +294,7 @@ def test_model_with_inputs_of_another_kind_is_refused(tmp_path, change):
     features = keras.layers.Concatenate()([flat, inputs["number"]])
     answers = {
         name: keras.layers.Dense(output.num_classes, name=name)(features)
-        for name, output in task.outputs().items()
+        for name, output in task.Task.named().items()
     }
     model = keras.Model(inputs, answers)
     model.save(tmp_path / "other.keras")
@@ -297,7 +303,7 @@ def test_model_with_inputs_of_another_kind_is_refused(tmp_path, change):
     if inputs["image"].shape[0] is None:  # an export frees the batch
         model.export(tmp_path / "other", verbose=False)
         with pytest.raises(InputError, match="must take image.*Received:"):
-            load_saved_model(tmp_path / "other")
+            open_model(tmp_path / "other")
 
 
 def test_only_a_learned_table_counts_as_learned():
@@ -308,3 +314,51 @@ def test_only_a_learned_table_counts_as_learned():
     }
     exact = build.build_model(Config(head="exact", **TINY))
     assert build.learned_tables(exact) == {}
+
+
+def test_outputs_are_those_of_any_task_in_its_order(inputs):
+    config = Config(outputs=("sum", "digit", "product", "greater"), **TINY)
+    check_contract(config, inputs)
+    model = build.build_model(config)
+    assert list(model.output) == list(config.outputs)
+    assert build.info_of(model).task == config.task
+    assert list(build.learned_tables(model)) == ["sum", "product", "greater"]
+
+
+@pytest.mark.parametrize("pixel", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_image_that_is_not_finite_gives_nan(inputs, backbone, pixel):
+    model = build.build_model(Config(backbone=backbone, **TINY))
+    inputs["image"][2, 9, 9] = pixel
+    for predictions in model.predict(inputs, verbose=0).values():
+        assert np.isnan(predictions[2]).all()
+        assert np.isfinite(np.delete(predictions, 2, axis=0)).all()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_rejects_a_number_in_a_column(inputs, head):
+    """Keras itself lets (7, 1) pass for (7, 10)."""
+    model = build.build_model(Config(head=head, **TINY))
+    with pytest.raises(ValueError, match=r"\(batch, 10\)|expected axis"):
+        model.predict({**inputs, "number": np.ones((7, 1))}, verbose=0)
+
+
+def test_rejects_a_backbone_without_ten_logits(monkeypatch):
+    monkeypatch.setitem(
+        backbones.BACKBONES,
+        "small",
+        lambda image, width: keras.layers.Flatten()(image),
+    )
+    with pytest.raises(InputError, match=r"Received: \(None, 784\)"):
+        build.build_model(Config(backbone="small"))
+
+
+def test_copy_has_the_weights_and_metadata_and_leaves_the_model_alone(inputs):
+    model = build.build_model(Config(precision="bfloat16", **TINY))
+    before = model.to_json()
+    copy = build.copy_model(model, "float32")
+    assert model.to_json() == before
+    assert build.info_of(copy).task == build.info_of(model).task
+    assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
+    for one, other in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -4,12 +4,12 @@ import pytest
 
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.models.baselines import ExpectedNumber
+from keras_mnist_sum.models.baselines import OneHotArgmax
+from keras_mnist_sum.models.layers import AugmentByShifts
 from keras_mnist_sum.models.layers import ConditionalTable
-from keras_mnist_sum.models.layers import ExpectedNumber
-from keras_mnist_sum.models.layers import MeanOfCopies
-from keras_mnist_sum.models.layers import OneHotArgmax
+from keras_mnist_sum.models.layers import MeanOverShifts
 from keras_mnist_sum.models.layers import ScaleByMaximum
-from keras_mnist_sum.models.layers import ShiftedCopies
 
 
 def test_images_in_0_1_and_in_0_255_become_the_same():
@@ -26,7 +26,7 @@ def test_blank_image_stays_blank():
 def test_copies_are_the_image_and_its_four_shifts():
     images = np.random.default_rng(0).random((2, 9, 9, 1), "float32")
     images[:, [0, 1, -2, -1]] = images[:, :, [0, 1, -2, -1]] = 0
-    copies = np.reshape(ShiftedCopies(2)(images), (5, 2, 9, 9, 1))
+    copies = np.reshape(AugmentByShifts(2)(images), (5, 2, 9, 9, 1))
     shifts = [(0, 0), (0, -2), (0, 2), (-2, 0), (2, 0)]
     for copy, shift in zip(copies, shifts):
         np.testing.assert_array_equal(copy, np.roll(images, shift, (1, 2)))
@@ -34,14 +34,14 @@ def test_copies_are_the_image_and_its_four_shifts():
 
 def test_mean_of_copies_is_that_of_each_image():
     scores = np.random.default_rng(0).random((5, 3, 10), "float32")
-    mean = MeanOfCopies()(scores.reshape(15, 10))
+    mean = MeanOverShifts()(scores.reshape(15, 10))
     np.testing.assert_allclose(mean, scores.mean(axis=0), rtol=1e-6)
 
 
 def test_training_makes_no_copies():
     images = np.ones((2, 9, 9, 1), "float32")
-    assert ShiftedCopies(1)(images, training=True).shape == images.shape
-    assert MeanOfCopies()(np.ones((2, 10)), training=True).shape == (2, 10)
+    assert AugmentByShifts(1)(images, training=True).shape == images.shape
+    assert MeanOverShifts()(np.ones((2, 10)), training=True).shape == (2, 10)
 
 
 @pytest.mark.parametrize("difference", task.DIFFERENCES)
@@ -50,7 +50,7 @@ def test_exact_table_equals_brute_force_marginalisation(name, difference):
     rng = np.random.default_rng(0)
     digit = rng.dirichlet(np.ones(10), 5).astype("float32")
     number = rng.dirichlet(np.ones(10), 5).astype("float32")
-    output = task.outputs(difference)[name]
+    output = task.Task.named(difference=difference)[name]
     expected = np.zeros((5, output.num_classes))
     for d in range(10):
         for n in range(10):
@@ -74,7 +74,7 @@ def test_learned_table_starts_knowing_nothing():
 @pytest.mark.parametrize("shift", [-1, 29, 5000, "2", None])
 def test_shift_out_of_the_image_is_refused(shift):
     with pytest.raises(InputError, match=f"Received: {shift!r}"):
-        ShiftedCopies(shift)
+        AugmentByShifts(shift)
 
 
 def test_table_rows_are_distributions_whatever_the_weights():

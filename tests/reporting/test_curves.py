@@ -1,25 +1,30 @@
+"""`curves.png` shows a run's history, whatever the task."""
+
 import csv
 import dataclasses
 
+import numpy as np
 import pytest
 from matplotlib import image as picture
 from matplotlib.figure import Figure
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import run_directory
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.reporting import curves
+from keras_mnist_sum.training.optimization import sample_learning_rates
 
 CONFIG = Config(steps=12, batch_size=8)
+TITLE = "a title"
 
 
-def write_history(path, epochs=3, held_out=True, **values):
+def write_history(path, epochs=3, validation=True, task=CONFIG.task, **values):
     rows = []
     for epoch in range(1, epochs + 1):
         row = {"epoch": epoch, "step": min(5 * epoch, 12), "seconds": epoch}
         row["learning_rate"] = 0.001
-        for name in ("digit", "sum", "difference"):
-            for prefix in ("", "val_") if held_out else ("",):
+        for name in task:
+            for prefix in ("", "val_") if validation else ("",):
                 row[f"{prefix}{name}_loss"] = 1 / epoch
                 row[f"{prefix}{name}_accuracy"] = 1 - 0.5 / epoch
         rows.append({**row, **values})
@@ -27,6 +32,11 @@ def write_history(path, epochs=3, held_out=True, **values):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def save_curves(path, history, config=CONFIG):
+    rates = sample_learning_rates(config)
+    curves.save_curves(path, history, config.task, TITLE, rates)
 
 
 @pytest.fixture
@@ -41,22 +51,22 @@ def drawn(monkeypatch):
     return figures
 
 
-@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize("validation", [True, False])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_curves_show_every_row_of_the_history(
-    tmp_path, drawn, held_out, epochs
+    tmp_path, drawn, validation, epochs
 ):
-    path = tmp_path / run_directory.CURVES
-    write_history(tmp_path / run_directory.HISTORY, epochs, held_out)
-    curves.save_curves(path, tmp_path / run_directory.HISTORY, CONFIG)
-    assert picture.imread(path).shape == (780, 1000, 4)
+    run = Run(tmp_path)
+    write_history(run.history, epochs, validation)
+    save_curves(run.curves, run.history)
+    assert picture.imread(run.curves).shape == (780, 1000, 4)
     [figure] = drawn
     panels = {axes.get_title(): axes for axes in figure.axes}
     assert {"digit", "sum", "difference", "learning rate"} < set(panels)
     steps = [5, 10, 12][:epochs]
     for axes in figure.axes[:-1]:
         lines = axes.get_lines()
-        assert len(lines) == 1 + held_out
+        assert len(lines) == 1 + validation
         for line in lines:
             assert list(line.get_xdata()) == steps
     [training, *_] = panels["sum"].get_lines()
@@ -67,14 +77,15 @@ def test_curves_show_every_row_of_the_history(
     assert schedule.get_ydata().max() == pytest.approx(0.003, rel=0.05)
     assert list(dots.get_xdata()) == steps
     assert list(dots.get_ydata()) == [0.001] * epochs
+    assert figure.get_suptitle().startswith(TITLE)
 
 
 def test_each_panel_says_where_it_ended(tmp_path, drawn):
     write_history(tmp_path / "h.csv", val_sum_accuracy=0.125, val_sum_loss=7.5)
-    curves.save_curves(tmp_path / "c.png", tmp_path / "h.csv", CONFIG)
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv")
     said = [[text.get_text() for text in axes.texts] for axes in drawn[0].axes]
-    assert ["● training 83.33 %", "◆ held out 12.50 %"] in said
-    assert ["● training 0.333", "◆ held out 7.500"] in said
+    assert ["● training 83.33 %", "◆ validation 12.50 %"] in said
+    assert ["● training 0.333", "◆ validation 7.500"] in said
 
 
 def test_losses_below_zero_are_drawn(tmp_path, drawn):
@@ -83,7 +94,7 @@ def test_losses_below_zero_are_drawn(tmp_path, drawn):
     config = dataclasses.replace(
         CONFIG, head="regression", digit_loss="negative_probability"
     )
-    curves.save_curves(tmp_path / "c.png", tmp_path / "h.csv", config)
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv", config)
     losses = [axes for axes in drawn[0].axes if len(axes.texts)][1::2]
     assert [axes.get_yscale() for axes in losses] == ["linear", "log", "log"]
     assert losses[0].get_ylim()[0] < -0.9 and losses[1].get_ylim()[1] > 50
@@ -91,13 +102,56 @@ def test_losses_below_zero_are_drawn(tmp_path, drawn):
 
 
 @pytest.mark.parametrize(
+    "outputs",
+    [
+        ("digit", "greater"),
+        ("product", "digit", "greater", "sum", "difference"),
+    ],
+)
+def test_curves_have_a_column_for_each_output(tmp_path, drawn, outputs):
+    config = dataclasses.replace(CONFIG, outputs=outputs)
+    write_history(tmp_path / "h.csv", task=config.task)
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv", config)
+    *panels, rate = drawn[0].axes
+    assert len(panels) == 2 * len(outputs)
+    assert [axes.get_title() for axes in panels[::2]] == list(outputs)
+    assert rate.get_title() == "learning rate"
+
+
+def test_learning_rates_are_drawn_as_they_are_given(tmp_path, drawn):
+    write_history(tmp_path / "h.csv")
+    rates = np.array([[0, 4, 8, 12], [0.0, 0.5, 0.25, 0.125]])
+    curves.save_curves(
+        tmp_path / "c.png", tmp_path / "h.csv", CONFIG.task, TITLE, rates
+    )
+    schedule, _ = drawn[0].axes[-1].get_lines()
+    np.testing.assert_array_equal(schedule.get_data(), rates)
+
+
+def test_history_is_read_as_numbers(tmp_path):
+    write_history(tmp_path / "h.csv", val_sum_accuracy=0.125)
+    rows = curves.read_history(tmp_path / "h.csv", CONFIG.task)
+    assert [row["step"] for row in rows] == [5, 10, 12]
+    assert rows[0]["digit_loss"] == 1 and rows[2]["val_sum_accuracy"] == 0.125
+
+
+@pytest.mark.parametrize(
     "text", ["", "epoch,step\n", "a,b\n1,2\n", "step,learning_rate\n1,x\n"]
 )
-def test_what_is_no_history_is_refused(tmp_path, text):
+def test_rejects_invalid_history(tmp_path, text):
     path = tmp_path / "history.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match="no history.*Received:"):
-        curves.save_curves(tmp_path / "c.png", path, CONFIG)
+    with pytest.raises(InputError, match="not the history.*Received:"):
+        save_curves(tmp_path / "c.png", path)
     with pytest.raises(InputError, match="Cannot read.*Received:"):
-        curves.read_history(tmp_path / "missing.csv")
+        curves.read_history(tmp_path / "missing.csv", CONFIG.task)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rejects_the_history_of_another_task(tmp_path):
+    path = tmp_path / "history.csv"
+    write_history(path)
+    other = dataclasses.replace(CONFIG, outputs=("digit", "product"))
+    with pytest.raises(InputError, match="not the history.*Received:"):
+        save_curves(tmp_path / "c.png", path, other)
     assert list(tmp_path.iterdir()) == [path]

@@ -11,22 +11,22 @@ import signal
 import subprocess
 import time
 
+import keras
 import numpy as np
 import pytest
 
 import train
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.distribution.devices import find_devices
-from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import run_directory
 from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.run_directory import ROOT
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training import train as training
+from keras_mnist_sum.training.callbacks import checkpoint as checkpoint_callback
 from keras_mnist_sum.training.optimization import compile_model
-from keras_mnist_sum.training.recording import Recorder
 from keras_mnist_sum.utils import atomic_files
 from tests import interrupted
 
@@ -42,11 +42,12 @@ def config(npz):
 def outcome(run_dir):
     """A hash of the weights, the history and the counts of a finished run,
     and the names of what it left."""
-    weights = load_model(run_dir / run_directory.MODEL).get_weights()
+    run = Run(run_dir)
+    weights = load_model(run.model).get_weights()
     digest = hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest()
-    with open(run_dir / run_directory.HISTORY) as file:
+    with open(run.history) as file:
         history = list(csv.DictReader(file))
-    results = json.loads((run_dir / run_directory.RESULTS).read_text())
+    results = json.loads(run.results.read_text())
     for timed in (results, *history):
         timed.pop("training_seconds", None), timed.pop("seconds", None)
     names = sorted(str(p.relative_to(run_dir)) for p in run_dir.rglob("*"))
@@ -55,7 +56,7 @@ def outcome(run_dir):
 
 @pytest.mark.slow
 def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
-    """25 times by SIGKILL: after some step, inside a write, at any time."""
+    """26 times by SIGKILL: after some step, inside a write, at any time."""
     assert interrupted.run(config, tmp_path / "whole") == 0
     expected = outcome(tmp_path / "whole")
     assert [int(row["epoch"]) for row in expected[1]] == list(range(1, 17))
@@ -69,8 +70,8 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
     kills[:0] = [("config.json", "begun"), ("environment.json", "written")]
     kills += [draw.uniform(0, 0.1) for _ in range(3)]  # seconds of training
     kills += [(name, "written") for name in ("model.keras", "1")]
+    kills += [("results.json", "written"), ("results.json", "renamed")]
     kills += [("overview.png", "begun"), ("curves.png", "written")]
-    kills += [("results.json", "written")]
     run_dir = tmp_path / "killed"
     for kill in kills:
         trouble = (interrupted.signal_at_step, kill, signal.SIGKILL)
@@ -86,7 +87,8 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
         process.kill()
         process.join(300)
     assert interrupted.run(config, run_dir) == 0
-    assert outcome(run_dir) == expected
+    for found, same in zip(outcome(run_dir), expected, strict=True):
+        assert found == same
 
 
 @pytest.mark.slow
@@ -125,28 +127,30 @@ def damages(content):
         yield bytes(flipped)
 
 
-def test_damaged_checkpoint_gives_way_to_the_one_before(model, tmp_path):
+def test_damaged_checkpoint_gives_way_to_the_one_before(
+    model, tmp_path, caplog
+):
     for step in (10, 20):
         checkpoints.save(
             tmp_path, checkpoints.capture(model), step, {"seconds": 1.5}
         )
-    older, newest = sorted(tmp_path.iterdir())
+    _, newest = sorted(tmp_path.iterdir())
     content = newest.read_bytes()
     for damaged in damages(content):
         newest.write_bytes(damaged)
-        warnings = []
-        found = checkpoints.load_newest(tmp_path, warnings.append)
+        caplog.clear()
+        found = checkpoints.load_newest(tmp_path)
         assert found.step == 10 and found.notes == {"seconds": 1.5}
-        [warning] = warnings
+        [warning] = caplog.messages
         assert "damaged" in warning and str(newest) in warning
     newest.write_bytes(content)
-    assert checkpoints.load_newest(tmp_path, warnings.append).step == 20
+    assert checkpoints.load_newest(tmp_path).step == 20
 
 
 def test_without_a_whole_checkpoint_nothing_starts_from_scratch(
     config, npz, tmp_path, capsys
 ):
-    folder = tmp_path / "run" / run_directory.CHECKPOINTS
+    folder = Run(tmp_path / "run").checkpoints
     code = interrupted.run(
         config, tmp_path / "run", interrupted.signal_at_step, 7, signal.SIGKILL
     )
@@ -171,7 +175,7 @@ def test_checkpoints_do_not_pile_up(model, tmp_path):
 
 def test_checkpoint_of_another_model_is_refused(model, config, tmp_path):
     checkpoints.save(tmp_path, checkpoints.capture(model), 1, {})
-    checkpoint = checkpoints.load_newest(tmp_path, print)
+    checkpoint = checkpoints.load_newest(tmp_path)
     wider = Config(**{**vars(config), "width": 8})
     other = compile_model(build_model(wider), wider)
     with pytest.raises(InputError, match="of another model.*Received"):
@@ -181,24 +185,23 @@ def test_checkpoint_of_another_model_is_refused(model, config, tmp_path):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_finishes_the_step_and_saves(config, tmp_path, signum):
     """Also in the last step of an epoch, whose row it must not lack."""
-    for step, rows in ((4, 0), (2, 1)):
+    for step in (4, 2):
         code = interrupted.run(
             config, tmp_path, interrupted.signal_at_step, step, signum
         )
         assert code == 128 + signum
-    folder = tmp_path / run_directory.CHECKPOINTS
+    folder = Run(tmp_path).checkpoints
     steps = [
         checkpoints.read(path).step for path in sorted(folder.glob("*.ckpt"))
     ]
     assert steps == [3, 4, 6]
-    history = (tmp_path / run_directory.HISTORY).read_text().splitlines()
+    history = Run(tmp_path).history.read_text().splitlines()
     assert len(history) == 2 and history[1].startswith("1,6,")
 
 
 def test_stopped_command_says_how_to_go_on(npz, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = Recorder.on_train_batch_end
-    monkeypatch.setattr(Recorder, "on_train_batch_end", before)
+    monkeypatch.setattr(training, "train", training.train)
     interrupted.signal_at_step(2, signal.SIGINT)
     flags = ["--data", str(npz), "--steps", "3", "--batch-size", "8"]
     assert train.main(flags) == 130
@@ -206,7 +209,8 @@ def test_stopped_command_says_how_to_go_on(npz, tmp_path, capsys, monkeypatch):
     assert said.err == "\nSIGINT: stopped after step 2 of 3, saved\n"
     [advice] = [x for x in said.out.splitlines() if x.startswith("to go on: ")]
     words = shlex.split(advice.removeprefix("to go on: "))
-    assert words[:-1] == ["python", "train.py", *flags, "--run-dir"]
+    assert words[0] == "python" and words[1].endswith("train.py")
+    assert words[2:-1] == [*flags, "--run-dir"]
     assert train.main(words[2:]) == 0
     assert ", going on after step 2\n" in capsys.readouterr().out
 
@@ -221,34 +225,28 @@ def test_new_run_names_an_unfinished_one_with_an_equal_config(
         ("same", dataclasses.replace(config, data="sample")),
         ("finished", config),
     ):
-        path = run_directory.ROOT / name / run_directory.CONFIG
-        atomic_files.write_text(path, begun.to_json())
-    (run_directory.ROOT / "finished" / run_directory.RESULTS).touch()
-    atomic_files.write_text(
-        run_directory.ROOT / "broken" / run_directory.CONFIG, "{"
-    )
-    assert train.unfinished(config) == run_directory.ROOT / "same"
-    assert train.unfinished(Config(steps=4)) is None
-    assert train.unfinished(Config(steps=3, data="elsewhere")) is None
+        atomic_files.write_text(Run(ROOT / name).config, begun.to_json())
+    finished = Run(ROOT / "finished")
+    for path in (finished.results, finished.overview, finished.curves):
+        path.touch()
+    atomic_files.write_text(Run(ROOT / "broken").config, "{")
+    assert Run.unfinished(config).path == ROOT / "same"
+    assert Run.unfinished(Config(steps=4)) is None
+    assert Run.unfinished(Config(steps=3, data="elsewhere")) is None
     moved = Config(steps=3, data="sample", data_dir="elsewhere")
-    assert train.unfinished(moved) == run_directory.ROOT / "same"
+    assert Run.unfinished(moved).path == ROOT / "same"
     begun = dataclasses.replace(config, data=str(tmp_path / "mnist.npz"))
-    atomic_files.write_text(
-        run_directory.ROOT / "mine" / run_directory.CONFIG, begun.to_json()
-    )
-    mine = train.unfinished(Config(steps=3, data="mnist.npz"))
-    assert mine == run_directory.ROOT / "mine"
+    atomic_files.write_text(Run(ROOT / "mine").config, begun.to_json())
+    mine = Run.unfinished(Config(steps=3, data="mnist.npz"))
+    assert mine.path == ROOT / "mine"
 
 
 @pytest.mark.slow
 def test_second_ctrl_c_exits_at_once(config, tmp_path):
-    code = interrupted.run(
-        config,
-        tmp_path,
-        *(interrupted.signal_at_step, 4, signal.SIGINT, signal.SIGINT),
-    )
+    trouble = (interrupted.signal_at_step, 4, signal.SIGINT, signal.SIGINT)
+    code = interrupted.run(config, tmp_path, *trouble)
     assert code == 130
-    [path] = (tmp_path / run_directory.CHECKPOINTS).glob("*.ckpt")
+    [path] = Run(tmp_path).checkpoints.glob("*.ckpt")
     assert checkpoints.read(path).step == 3
 
 
@@ -258,7 +256,10 @@ def test_second_run_is_refused_while_the_first_lives(config, tmp_path):
     first = interrupted.start(
         config,
         tmp_path / "run",
-        *(interrupted.pause_while_writing, ".ckpt", 60, announce),
+        interrupted.pause_while_writing,
+        ".ckpt",
+        60,
+        announce,
     )
     while not announce.exists():
         assert first.is_alive()
@@ -268,7 +269,7 @@ def test_second_run_is_refused_while_the_first_lives(config, tmp_path):
     first.kill()
     first.join()
     assert list((tmp_path / "run").rglob(".partial-*"))
-    with run_directory.locked(tmp_path / "run", pytest.fail):
+    with Run(tmp_path / "run").lock():
         assert not list((tmp_path / "run").rglob(".partial-*"))
 
 
@@ -291,24 +292,22 @@ def test_other_config_or_data_in_the_same_directory_is_refused(
         training.train(config, run_dir, verbose=0)
 
 
-def test_other_versions_are_one_line_of_warning(config, tmp_path):
-    said = []
-    devices = find_devices("single")
-    training._claim(tmp_path, config, devices, said.append)
-    training._claim(tmp_path, config, devices, said.append)
-    assert not said
-    path = tmp_path / run_directory.ENVIRONMENT
-    facts = json.loads(path.read_text())
+def test_other_versions_are_one_line_of_warning(config, tmp_path, caplog):
+    run = Run(tmp_path)
+    run.begin(config)
+    run.begin(config)
+    assert not caplog.messages
+    facts = json.loads(run.environment.read_text())
     keras_now = facts["packages"]["keras"]
     facts["packages"]["keras"] = "3.0.0"
-    path.write_text(json.dumps(facts))
-    training._claim(tmp_path, config, devices, said.append)
-    [warning] = said
+    run.environment.write_text(json.dumps(facts))
+    run.begin(config)
+    [warning] = caplog.messages
     assert warning.endswith(f": keras 3.0.0 then, {keras_now} now")
     there = {**facts, "processor": "an older one", "cores": 99}
-    path.write_text(json.dumps(there))
-    training._claim(tmp_path, config, devices, said.append)
-    _, warning = said
+    run.environment.write_text(json.dumps(there))
+    run.begin(config)
+    _, warning = caplog.messages
     assert f"processor an older one then, {facts['processor']} now" in warning
     assert f"cores 99 then, {facts['cores']} now" in warning
 
@@ -325,14 +324,11 @@ def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
     "work, calls, step",
     [
         ("training.checkpoints.save", 2, 3),
-        ("training.finishing.in_float32", 1, 96),
-        pytest.param(
-            *("formats.saved_model.export_saved_model", 1, 96),
-            marks=pytest.mark.slow,
-        ),
+        ("training.finish.export", 1, 96),
+        pytest.param("training.finish.export", 2, 96, marks=pytest.mark.slow),
         ("reporting.image_grids.overview", 1, 96),
         pytest.param(
-            *("reporting.curves.save_curves", 1, 96), marks=pytest.mark.slow
+            "reporting.curves.save_curves", 1, 96, marks=pytest.mark.slow
         ),
     ],
 )
@@ -346,8 +342,8 @@ def test_full_disk_is_one_clear_line_and_keeps_the_last_checkpoint(
     assert error.startswith("error: Cannot write. Received: ")
     assert error.count("\n") == 1
     assert not list(tmp_path.rglob(".partial-*"))
-    folder = tmp_path / run_directory.CHECKPOINTS
-    assert checkpoints.load_newest(folder, pytest.fail).step == step
+    folder = Run(tmp_path).checkpoints
+    assert checkpoints.load_newest(folder).step == step
 
 
 @pytest.fixture
@@ -377,9 +373,7 @@ def test_run_goes_on_when_the_disk_has_room_again(config, tmp_path, disk):
         assert interrupted.run(config, run_dir) == 2
         assert re.fullmatch(message, interrupted.errors(run_dir))
         assert not list(run_dir.rglob(".partial-*"))
-        newest = checkpoints.load_newest(
-            run_dir / run_directory.CHECKPOINTS, pytest.fail
-        )
+        newest = checkpoints.load_newest(Run(run_dir).checkpoints)
         assert newest.step == 3
         disk("ro")
     disk("rw", "size=50m")
@@ -397,36 +391,58 @@ def test_diverging_run_stops_and_keeps_the_last_good_checkpoint(
     )
     with pytest.raises(DivergedError, match="lower learning rate.*after step"):
         training.train(wild, tmp_path, checkpoint_every=1, verbose=0)
-    folder = tmp_path / run_directory.CHECKPOINTS
-    newest = checkpoints.load_newest(folder, pytest.fail)
+    folder = Run(tmp_path).checkpoints
+    newest = checkpoints.load_newest(folder)
     for arrays in newest.variables.values():
         assert all(np.all(np.isfinite(array)) for array in arrays)
-    assert not (tmp_path / run_directory.MODEL).exists()
+    assert not Run(tmp_path).model.exists()
 
 
-def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
-    model.variables[0].assign(np.full(model.variables[0].shape, np.nan))
-    recorder = Recorder(
-        tmp_path, 9, 9, StopRequests(), find_devices("single"), every=1
-    )
-    recorder.set_model(model)
+@pytest.fixture
+def spoil():
+    """A callback that makes a weight NaN after the second step."""
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                weight = self.model.variables[0]
+                weight.assign(np.full(weight.shape, np.nan))
+
+    return Spoil()
+
+
+def test_weights_that_are_not_finite_are_not_saved(config, tmp_path, spoil):
     with pytest.raises(DivergedError, match="a weight that is not finite"):
-        recorder.on_train_batch_end(0, {"loss": 1.0})
-    assert not list(tmp_path.iterdir())
+        training.train(
+            config,
+            tmp_path,
+            callbacks=[spoil],
+            checkpoint_every=1,
+            verbose=0,
+        )
+    [path] = Run(tmp_path).checkpoints.glob("*.ckpt")
+    assert path.name == "step-000000001.ckpt"
 
 
 def test_checkpoint_is_due_after_seconds_if_no_steps_are_named(
-    model, tmp_path, monkeypatch
+    config, tmp_path, monkeypatch
 ):
-    recorder = Recorder(tmp_path, 9, 9, StopRequests(), find_devices("single"))
-    recorder.set_model(model)
-    recorder.on_train_batch_end(0, {"loss": 1.0})
-    assert not list(tmp_path.iterdir())
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
-    recorder.on_train_batch_end(1, {"loss": 1.0})
-    recorder.on_train_batch_end(2, {"loss": 1.0})
-    [path] = (tmp_path / run_directory.CHECKPOINTS).iterdir()
+    found = []
+
+    class Wait(keras.callbacks.Callback):
+        """Half a minute passes in the second step."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                later = time.monotonic() + checkpoint_callback.SECONDS
+                monkeypatch.setattr(time, "monotonic", lambda: later)
+            found[:] = Run(tmp_path).checkpoints.glob("*.ckpt")
+            if batch == 4:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        training.train(config, tmp_path, callbacks=[Wait()], verbose=0)
+    [path] = found
     assert path.name == "step-000000002.ckpt"
 
 

@@ -13,20 +13,21 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
 
-from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import run_directory
 from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.training import train as training
 from keras_mnist_sum.training.callbacks import tensorboard
+from keras_mnist_sum.training.state import RunState
 from keras_mnist_sum.utils import atomic_files
 from tests import interrupted
 
 
 @pytest.fixture(scope="module")
 def config(digits, tmp_path_factory):
-    """40 images, 5 steps an epoch, the last epoch shorter; 10 held out."""
+    """40 images to train on and 10 for validation; epochs of 5, 5, 2 steps."""
     path = tmp_path_factory.mktemp("data") / "mnist.npz"
     images, labels = digits
     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
@@ -55,43 +56,45 @@ def read(folder):
 
 
 def read_all(run_dir):
-    folder = run_dir / run_directory.TENSORBOARD
+    folder = Run(run_dir).tensorboard
     return {
         name: read(folder / name)
-        for name in (tensorboard.TRAIN, tensorboard.HELD_OUT)
+        for name in (tensorboard.TRAIN, tensorboard.VALIDATION)
     }
 
 
 def history(run_dir):
-    with open(run_dir / run_directory.HISTORY) as file:
+    with open(Run(run_dir).history) as file:
         rows = list(csv.DictReader(file))
     return [{k: float(v) for k, v in row.items()} for row in rows]
 
 
 def weights(run_dir):
-    return load_model(run_dir / run_directory.MODEL).get_weights()
+    return load_model(Run(run_dir).model).get_weights()
 
 
 @pytest.fixture(scope="module")
 def whole(config, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("whole") / "run"
-    training.train(config, run_dir, 3, verbose=0, tensorboard=True)
+    training.train(
+        config, run_dir, checkpoint_every=3, verbose=0, tensorboard=True
+    )
     return run_dir
 
 
 def test_tensorboard_reads_what_the_history_has(config, whole):
     found, rows = read_all(whole), history(whole)
     assert [row["step"] for row in rows] == [5, 10, 12]
-    train, held_out = found[tensorboard.TRAIN], found[tensorboard.HELD_OUT]
-    for name in task.outputs():
+    train, validation = found[tensorboard.TRAIN], found[tensorboard.VALIDATION]
+    for name in Task.named():
         for kind in ("loss", "accuracy"):
             tag, column = f"{kind}/{name}", f"{name}_{kind}"
             assert [step for step, _ in train[tag]] == list(range(1, 13))
             values = np.array([value for _, value in train[tag]])
             for row, part in zip(rows, np.split(values, [5, 10])):
                 assert part.mean() == pytest.approx(row[column], abs=1e-5)
-            assert [step for step, _ in held_out[tag]] == [5, 10, 12]
-            for row, (_, value) in zip(rows, held_out[tag]):
+            assert [step for step, _ in validation[tag]] == [5, 10, 12]
+            for row, (_, value) in zip(rows, validation[tag]):
                 assert value == pytest.approx(row[f"val_{column}"])
     rates = dict(train["learning_rate"])
     for row in rows:
@@ -100,8 +103,10 @@ def test_tensorboard_reads_what_the_history_has(config, whole):
 
 @pytest.mark.slow
 def test_long_run_has_a_point_for_some_steps(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(tensorboard, "_POINTS", 4)
-    training.train(config, tmp_path, 3, verbose=0, tensorboard=True)
+    monkeypatch.setattr(tensorboard, "POINTS", 4)
+    training.train(
+        config, tmp_path, checkpoint_every=3, verbose=0, tensorboard=True
+    )
     train = read_all(tmp_path)[tensorboard.TRAIN]
     assert [step for step, _ in train["loss/total"]] == [3, 5, 6, 9, 10, 12]
 
@@ -111,14 +116,14 @@ def test_points_are_means_since_the_one_before():
         {"step": 3, "done": 3, "learning_rate": 0.1, "loss": 2.0},
         {"step": 5, "done": 5, "learning_rate": 0.2, "loss": 3.0},
     ]
-    first, second = tensorboard._between(points)
+    first, second = tensorboard.means_between(points)
     assert first["loss"] == 2.0  # of the steps 1 to 3
     assert second["loss"] == pytest.approx(4.5)  # of the steps 4 and 5
     assert (second["step"], second["learning_rate"]) == (5, 0.2)
 
 
 def test_pictures_and_config_are_there(config, whole):
-    train = read(whole / run_directory.TENSORBOARD / tensorboard.TRAIN)
+    train = read(Run(whole).tensorboard / tensorboard.TRAIN)
     for tag in ("samples", "tables/sum", "tables/difference"):
         assert [step for step, _ in train[tag]] == [5, 10, 12]
         last = train[tag][-1][1]  # width, height, PNG
@@ -126,7 +131,7 @@ def test_pictures_and_config_are_there(config, whole):
         assert picture.size == (int(last[0]), int(last[1]))
         assert len(picture.getcolors(10**6)) > 20
     found = event_accumulator.EventAccumulator(
-        str(whole / run_directory.TENSORBOARD)
+        str(Run(whole).tensorboard)
     ).Reload()
     metadata = found.SummaryMetadata("_hparams_/session_start_info")
     content = plugin_data_pb2.HParamsPluginData.FromString(
@@ -136,36 +141,15 @@ def test_pictures_and_config_are_there(config, whole):
     assert set(values) == set(vars(config))
     assert values["steps"].number_value == 12
     assert values["backbone"].string_value == "dropout"
-    [(_, text)] = read(whole / run_directory.TENSORBOARD)["config"]
-    written = json.loads((whole / run_directory.CONFIG).read_text())
+    [(_, text)] = read(Run(whole).tensorboard)["config"]
+    written = json.loads(Run(whole).config.read_text())
     assert json.loads(text.item()) == written
-
-
-def test_wrong_cells_of_a_table_are_outlined():
-    output = task.outputs()["sum"]
-    table = np.eye(output.num_classes)[output.table]
-    table[4, 5] = np.roll(table[4, 5], 1)
-    axes = tensorboard._draw_table(table, output).axes[0]
-    assert axes.get_title() == "sum: 99 of 100 cells right"
-    [outline] = axes.patches
-    assert outline.get_xy() == (5 - 0.46, 4 - 0.46)  # number 5, digit 4
-
-
-def test_wrong_samples_say_what_was_right(digits):
-    images, labels = digits
-    answers = {"digit": [0, 2], "sum": [3, 5], "difference": [3, 1]}
-    figure = tensorboard._draw_samples(
-        images[:2], labels[:2], [3, 3], answers, "absolute"
-    )
-    right, wrong = (axes.get_title() for axes in figure.axes)
-    assert right == "0 + 3 = 3\n|0 − 3| = 3"
-    assert wrong == "2 + 3 = 5\n|2 − 3| = 1\nit is a 1"
 
 
 def test_watching_changes_no_bit(config, whole, tmp_path):
     """Not even that of a dropout's random state."""
-    training.train(config, tmp_path / "plain", 3, verbose=0)
-    assert not (tmp_path / "plain" / run_directory.TENSORBOARD).exists()
+    training.train(config, tmp_path / "plain", checkpoint_every=3, verbose=0)
+    assert not Run(tmp_path / "plain").tensorboard.exists()
     for mine, other in zip(
         weights(whole), weights(tmp_path / "plain"), strict=True
     ):
@@ -225,13 +209,28 @@ def test_several_replicas_write_once(config, tmp_path, workers):
         steps = [step for step, _ in found[tensorboard.TRAIN][tag]]
         assert steps == list(range(1, 13))
     for run, tag in (
-        (tensorboard.HELD_OUT, "loss/sum"),
+        (tensorboard.VALIDATION, "loss/sum"),
         ("train", "tables/sum"),
     ):
         assert [step for step, _ in found[run][tag]] == [5, 10, 12]
 
 
-def test_full_disk_is_one_line(config, tmp_path, digits, monkeypatch):
+@pytest.fixture
+def summaries(config, digits, tmp_path):
+    """The callback, as a run has it when its first epoch is done."""
+    images, labels = digits
+    row = {"epoch": 1, "step": 5, "loss": 3.0, "digit_loss": 1.0}
+    row["learning_rate"] = 0.5
+    return tensorboard.WriteSummaries(
+        folder=tmp_path,
+        config=config,
+        images=images,
+        labels=labels,
+        state=RunState(12, 5, step=5, history=[row]),
+    )
+
+
+def test_full_disk_is_one_line(summaries, monkeypatch):
     """Not taken for a device without memory, as TensorFlow calls it."""
 
     def full(folder):
@@ -241,30 +240,34 @@ def test_full_disk_is_one_line(config, tmp_path, digits, monkeypatch):
 
     monkeypatch.setattr(tf.summary, "create_file_writer", full)
     with pytest.raises(InputError, match="Cannot write.*No space left"):
-        tensorboard.Summaries(tmp_path, config, *digits, [], [])
+        summaries.on_train_begin()
 
 
-def test_what_came_after_the_last_checkpoint_is_taken_back(
-    config, tmp_path, digits
-):
+def test_files_after_the_last_checkpoint_are_removed(summaries, tmp_path):
     """And an epoch without files, as of a run that was not watched before,
     gets the means that its history has."""
-    row = {"epoch": 1, "step": 5, "loss": 3.0, "digit_loss": 1.0}
-    row["learning_rate"] = 0.5
     for epoch in (2, 3):
         path = (
             tmp_path
             / tensorboard.TRAIN
-            / tensorboard._name(f"epoch-{epoch:06}")
+            / f"events.out.tfevents.epoch-{epoch:06}"
         )
         atomic_files.write_text(path, "")
-    tensorboard.Summaries(tmp_path, config, *digits, [row], [])
+    summaries.on_train_begin()
     found = read(tmp_path / tensorboard.TRAIN)
     assert found == {
         "loss/total": [(5, 3.0)],
         "loss/digit": [(5, 1.0)],
         "learning_rate": [(5, 0.5)],
     }
+
+
+def test_outputs_of_another_task_are_shown(config, tmp_path):
+    """With names, values and an order of its own."""
+    task = Task(is_even=lambda d, n: d % 2 == 0, digit=lambda d, n: d)
+    training.train(config, tmp_path, task=task, tensorboard=True, verbose=0)
+    train = read_all(tmp_path)[tensorboard.TRAIN]
+    assert {"loss/is_even", "accuracy/digit", "tables/is_even"} <= set(train)
 
 
 def test_missing_tensorboard_is_one_line_before_any_work(

@@ -1,4 +1,4 @@
-"""What native libraries write to standard error is set aside."""
+"""Messages of native libraries on standard error are silenced."""
 
 import os
 import sys
@@ -17,11 +17,10 @@ from keras_mnist_sum.utils.quiet import silence
         (KeyboardInterrupt, ""),
     ],
 )
-def test_what_was_said_is_shown_only_where_it_may_help(capfd, error, shown):
-    with pytest.raises(error):
-        with silence():
-            os.write(2, b"noise\n")
-            raise error
+def test_silenced_output_is_shown_only_where_it_may_help(capfd, error, shown):
+    with pytest.raises(error), silence():
+        os.write(2, b"noise\n")
+        raise error
     with silence():
         os.write(2, b"noise\n")
     print("after", file=sys.stderr)

@@ -2,79 +2,62 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
+from typing import TextIO
 
 import keras
 
-from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.errors import InputError
 
 _BAR = 6  # characters
 _LOSS, _ACCURACY = len("0.123"), len("100.00")
-_REFRESH = 0.2  # seconds
+REFRESH = 0.2  # seconds
 
 
-@dataclass(frozen=True)
-class Console:
-    """Where a run says what happens.
+def displays(
+    config: Config, steps_per_epoch: int, verbose: int
+) -> list[keras.callbacks.Callback]:
+    """The callbacks that show how a run goes.
 
-    Attributes:
-        verbose: 0 for warnings alone, on standard error; 1 for what happens,
-            with a bar; 2 for the same in one line an epoch, for logs.
-        silent: Says nothing at all: the chief speaks for all workers.
-
-    Raises:
-        InputError: If `verbose` is none of these.
+    Args:
+        config: The run.
+        steps_per_epoch: Steps of an epoch.
+        verbose: 0 shows nothing, 1 a bar and a table, 2 a line an epoch.
     """
-
-    verbose: int = 1
-    silent: bool = False
-
-    def __post_init__(self) -> None:
-        if self.verbose not in (0, 1, 2):
-            raise InputError(
-                "`verbose` must be 0, 1 or 2. "
-                f"Received: verbose={self.verbose!r}"
-            )
-
-    def say(self, text: str) -> None:
-        if self.verbose and not self.silent:
-            print(text)
-
-    def warn(self, text: str) -> None:
-        if not self.silent:
-            stream = sys.stdout if self.verbose else sys.stderr
-            print(f"WARNING: {text}", file=stream)
-
-    def displays(
-        self, config: Config, steps_per_epoch: int
-    ) -> list[keras.callbacks.Callback]:
-        """Callbacks for `fit` that show how a run goes."""
-        if self.silent or not self.verbose:
-            return []
-        display = Progress if self.verbose == 1 else EpochLines
-        names = task.outputs(config.difference)
-        return [display(names, config.steps, steps_per_epoch)]
+    if not verbose:
+        return []
+    display = Progress if verbose == 1 else EpochLines
+    return [display(config.task, config.steps, steps_per_epoch)]
 
 
 class _Display(keras.callbacks.Callback):
-    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
+    def __init__(
+        self,
+        outputs: Iterable[str],
+        steps: int,
+        steps_per_epoch: int,
+        stream: TextIO | None = None,
+    ) -> None:
         super().__init__()
         self.outputs = list(outputs)
         self.steps = steps
         self.steps_per_epoch = steps_per_epoch
         self.epochs = -(-steps // steps_per_epoch)
         self.stream = stream or sys.stdout
+        self.epoch_start = 0.0
 
-    def _write(self, text):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch_start = time.monotonic()
+
+    def _write(self, text: str) -> None:
         self.stream.write(text)
         self.stream.flush()
 
 
 class Progress(_Display):
     """Prints a line for each epoch: a bar, then loss and accuracy (in percent)
-    of each output; and a second line with those on held-out images.
+    of each output; and a second line with those of validation.
 
     On a terminal the line is redrawn while the epoch runs; elsewhere (a file,
     a pipe) only finished lines are written.
@@ -86,17 +69,55 @@ class Progress(_Display):
         stream: Where to write. Default: standard output.
     """
 
-    def __init__(self, outputs, steps, steps_per_epoch, stream=None):
+    def __init__(
+        self,
+        outputs: Iterable[str],
+        steps: int,
+        steps_per_epoch: int,
+        stream: TextIO | None = None,
+    ) -> None:
         super().__init__(outputs, steps, steps_per_epoch, stream)
         self.redraws = self.stream.isatty()
-        self.begin = len(self._begin(self.epochs - 1, 1.0, 0))
-        self.headed = False
+        self.width = len(self._begin(self.epochs - 1, 1.0, 0))
+        self.has_heading = False
+        self.epoch = self.first_batch = 0
+        self.drawn = 0.0
 
-    def on_train_begin(self, logs=None):
-        if self.headed:
-            return
-        self.headed = True
-        blank = " " * self.begin
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self.has_heading:
+            self._write_heading()
+        super().on_epoch_begin(epoch)
+        self.epoch, self.first_batch = epoch, -1
+        self.drawn = self.epoch_start
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.first_batch < 0:  # of an interrupted epoch: not 0
+            self.first_batch = batch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.monotonic()
+        if self.redraws and now - self.drawn >= REFRESH:
+            self.drawn = now
+            done = batch + 1
+            before = self.epoch * self.steps_per_epoch
+            in_epoch = min(self.steps_per_epoch, self.steps - before)
+            pace = (now - self.epoch_start) / (done - self.first_batch)
+            left = pace * (in_epoch - done)
+            line = self._begin(self.epoch, done / in_epoch, left, "left")
+            self._write(f"\r{line}{self._cells(logs)}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seconds = time.monotonic() - self.epoch_start
+        line = self._begin(epoch, 1.0, seconds)
+        back = "\r" if self.redraws else ""
+        self._write(f"{back}{line}{self._cells(logs)}\n")
+        if f"val_{self.outputs[0]}_loss" in logs:
+            label = "validation".rjust(self.width - 6) + " " * 6
+            self._write(f"{label}{self._cells(logs, 'val_')}\n")
+
+    def _write_heading(self) -> None:
+        self.has_heading = True
+        blank = " " * self.width
         losses, accuracies = (
             "".join(f"{name:>{_width(name, least)}}" for name in self.outputs)
             for least in (_LOSS, _ACCURACY)
@@ -107,40 +128,14 @@ class Progress(_Display):
             f"{blank}{losses} |{accuracies}\n"
         )
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-        before = epoch * self.steps_per_epoch
-        self.in_epoch = min(self.steps_per_epoch, self.steps - before)
-        # An epoch that was interrupted has its last steps before it.
-        self.done = self.begun = self.in_epoch - self.params["steps"]
-        self.epoch_start = self.drawn = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.done += 1
-        now = time.monotonic()
-        if self.redraws and now - self.drawn >= _REFRESH:
-            self.drawn = now
-            pace = (now - self.epoch_start) / (self.done - self.begun)
-            left = pace * (self.in_epoch - self.done)
-            share = self.done / self.in_epoch
-            line = self._begin(self.epoch, share, left, "left")
-            self._write(f"\r{line}{self._cells(logs)}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.monotonic() - self.epoch_start
-        line = self._begin(epoch, 1.0, seconds)
-        back = chr(13) if self.redraws else ""
-        self._write(f"{back}{line}{self._cells(logs)}\n")
-        if f"val_{self.outputs[0]}_loss" in logs:
-            label = "held out".rjust(self.begin - 6) + " " * 6
-            self._write(f"{label}{self._cells(logs, 'val_')}\n")
-
-    def _begin(self, epoch, done, seconds, word=""):
+    def _begin(
+        self, epoch: int, done: float, seconds: float, word: str = ""
+    ) -> str:
         filled = "━" * round(_BAR * done)
         count = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
         return f"{count} {filled:<{_BAR}} {seconds:4.0f}s {word:<4}"
 
-    def _cells(self, logs, prefix=""):
+    def _cells(self, logs: dict, prefix: str = "") -> str:
         losses = accuracies = ""
         for name in self.outputs:
             loss = float(logs[f"{prefix}{name}_loss"])
@@ -161,21 +156,21 @@ class EpochLines(_Display):
         stream: Where to write. Default: standard output.
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch_start = time.monotonic()
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.batch = batch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds = time.monotonic() - self.epoch_start
-        step = min((epoch + 1) * self.steps_per_epoch, self.steps)
+        step = epoch * self.steps_per_epoch + self.batch + 1
         line = (
             f"epoch {epoch + 1}/{self.epochs}, step {step}/{self.steps}, "
             f"{seconds:.0f} s: {self._parts(logs)}"
         )
         if f"val_{self.outputs[0]}_loss" in logs:
-            line += f"; held out: {self._parts(logs, 'val_')}"
+            line += f"; validation: {self._parts(logs, 'val_')}"
         self._write(line + "\n")
 
-    def _parts(self, logs, prefix=""):
+    def _parts(self, logs: dict, prefix: str = "") -> str:
         return ", ".join(
             f"{name} {100 * float(logs[f'{prefix}{name}_accuracy']):.2f} % "
             f"(loss {_loss(float(logs[f'{prefix}{name}_loss']))})"
@@ -183,11 +178,11 @@ class EpochLines(_Display):
         )
 
 
-def _loss(loss):
+def _loss(loss: float) -> str:
     """0.123, 12.35, 123.5: squared errors begin large."""
     decimals = 3 - sum(loss >= bound for bound in (10, 100, 1000))
     return f"{loss:.{decimals}f}"
 
 
-def _width(name, least):
+def _width(name: str, least: int) -> int:
     return max(len(name), least) + 1

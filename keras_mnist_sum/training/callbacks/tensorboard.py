@@ -1,21 +1,20 @@
 """What TensorBoard shows of a run, in files that are whole or absent.
 
 `tf.summary` appends to one file for as long as a process lives: after a kill,
-what came after the last checkpoint is in there and would be written again. So
-each epoch has files of its own here, which come before the checkpoint that
-counts the epoch, and whose names follow from its number: an epoch that is
-trained again replaces its files.
+that file has steps after the last checkpoint, which would be written again. So
+each epoch has files of its own here. They come before the checkpoint that
+counts the epoch, and are named by its number: an epoch that is trained again
+replaces its files.
 """
 
 import contextlib
-import dataclasses
 import importlib.util
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,21 +22,21 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import contract
-from keras_mnist_sum.models.build import in_float32
+from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
-from keras_mnist_sum.reporting.charts import TEXT
-from keras_mnist_sum.reporting.charts import WRONG
-from keras_mnist_sum.reporting.charts import draw_table
-from keras_mnist_sum.reporting.charts import signed
+from keras_mnist_sum.reporting.samples import draw_samples
+from keras_mnist_sum.reporting.samples import draw_table
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.training.state import RunState
+from keras_mnist_sum.training.state import learning_rate
 from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils.quiet import system_errors
 
-TRAIN, HELD_OUT = "train", "held_out"  # TensorBoard calls each a run
-_POINTS = 200  # of a whole run, on the curves of training
+TRAIN, VALIDATION = "train", "validation"  # TensorBoard calls each a run
+POINTS = 200  # of a whole run, on the curves of training
 _SAMPLES = 10
 
 
@@ -54,186 +53,156 @@ def check_installed() -> None:
         )
 
 
-class Summaries:
+class WriteSummaries(keras.callbacks.Callback):
     """Writes curves, pictures and the config of a run for TensorBoard.
 
     Training is a curve of some 200 points and one at the end of each epoch,
-    each the mean over the steps since the one before; held-out images are
-    scored once an epoch. After each epoch come answers to ten images, and the
-    learned tables.
+    each the mean over the steps since the one before; validation has a point an
+    epoch. After each epoch come predictions for ten images, and the learned
+    tables. The seconds that this takes are not counted as training.
 
     Args:
-        folder: Where to write.
+        folder: Where to write. Files of epochs that the run has not done are
+            removed; epochs without files get the means of the history.
         config: The run.
-        images: uint8 array of shape `(examples, 28, 28)`, to answer some of.
+        images: uint8 array of shape `(examples, 28, 28)`, to show some of.
         labels: Integer array of shape `(examples,)`.
-        rows: The epochs so far, as the history has them. Files of later ones
-            are removed; of those that lack files, the means are written.
-        points: The `points` of the running epoch, if it was interrupted.
-
-    Attributes:
-        points: Of the running epoch: steps done in it, and the means so far.
+        state: Where the run is; its `points` are those of the running epoch.
     """
 
     def __init__(
         self,
+        *,
         folder: Path,
         config: Config,
         images: np.ndarray,
         labels: np.ndarray,
-        rows: list[dict],
-        points: list[dict],
-    ):
+        state: RunState,
+    ) -> None:
+        super().__init__()
         self.folder = folder
         self.config = config
         # Spread over the set, which may be sorted.
         chosen = np.linspace(0, len(images) - 1, _SAMPLES).astype(int)
         self.images, self.labels = images[chosen], labels[chosen]
-        self.points = points
-        self.spacing = -(-config.steps // _POINTS)
+        self.state = state
+        self.spacing = -(-config.steps // POINTS)
         self.copy: keras.Model | None = None
-        for path in folder.rglob(_name("epoch-" + 6 * "[0-9]")):
-            if int(path.name.rpartition("-")[2]) > len(rows):
-                path.unlink()
-        _write_config(folder, config)
-        for row in rows:
-            if not self._path(TRAIN, row["epoch"]).exists():
-                self._write(row, [])
 
-    def step(
-        self,
-        step: int,
-        done: int,
-        last: bool,
-        rate: Callable[[], float],
-        logs: dict,
-    ) -> None:
-        """Takes what training is at after a step.
+    def on_train_begin(self, logs: Any = None) -> None:
+        rows = self.state.history
+        with self.state.untimed():
+            for path in self.folder.rglob(_name("epoch-" + 6 * "[0-9]")):
+                if int(path.name.rpartition("-")[2]) > len(rows):
+                    path.unlink()
+            self._write_config()
+            for row in rows:
+                if not self._path(TRAIN, row["epoch"]).exists():
+                    self._write_epoch(row, [row])
 
-        Args:
-            step: Steps of the run.
-            done: Steps of the epoch.
-            last: Whether the epoch ends here.
-            rate: Gives the learning rate.
-            logs: Means over the epoch so far.
-        """
-        if last or step % self.spacing == 0:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        state = self.state
+        if state.ends_epoch or state.step % self.spacing == 0:
+            point = {
+                "step": state.step,
+                "done": state.steps_in_epoch,
+                "learning_rate": learning_rate(self.model),
+            }
             means = {name: float(value) for name, value in logs.items()}
-            point = {"step": step, "done": done, "learning_rate": rate()}
-            self.points.append({**point, **means})
+            state.points.append({**means, **point})
 
-    def epoch(self, row: dict, model: keras.Model) -> None:
-        """Writes the files of an epoch that has ended.
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        row = {"epoch": epoch + 1, "step": self.state.step, **logs}
+        with self.state.untimed():
+            points = means_between(self.state.points)
+            self._write_epoch(row, points, self.model)
+        self.state.points = []
 
-        Args:
-            row: As the history has it.
-            model: As it is after the epoch.
-        """
-        self._write(row, _between(self.points), model)
-        self.points = []
-
-    def _write(self, row, points, model=None):
-        held_out = {
+    def _write_epoch(
+        self, row: dict, points: list[dict], model: keras.Model | None = None
+    ) -> None:
+        validation = {
             name.removeprefix("val_"): value
             for name, value in row.items()
             if name.startswith("val_")
         }
-        if held_out:
-            with _event_file(self._path(HELD_OUT, row["epoch"])):
-                _write_scalars(row["step"], held_out)
+        if validation:
+            with _event_file(self._path(VALIDATION, row["epoch"])):
+                self._write_scalars(row["step"], validation)
         with _event_file(self._path(TRAIN, row["epoch"])):
-            for point in points or [row]:
-                _write_scalars(point["step"], point)
+            for point in points:
+                self._write_scalars(point["step"], point)
             if model:
                 self._write_pictures(row["step"], model)
 
-    def _write_pictures(self, step, model):
+    def _write_scalars(self, step: int, values: dict[str, float]) -> None:
+        """`digit_loss` becomes `loss/digit`: one chart beside the other."""
+        for name, value in values.items():
+            output, _, kind = name.rpartition("_")
+            if name == "learning_rate":
+                tf.summary.scalar(name, value, step)
+            elif name == "loss":
+                tf.summary.scalar("loss/total", value, step)
+            elif output in self.config.task:
+                tf.summary.scalar(f"{kind}/{output}", value, step)
+
+    def _write_pictures(self, step: int, model: keras.Model) -> None:
+        # Of a copy: nothing that is done to show a model can change it.
         if self.copy is None:
-            # In a copy: nothing that is done to show a model can change it.
-            self.copy = in_float32(model)
+            self.copy = copy_model(model, "float32")
         else:
             self.copy.set_weights(model.get_weights())
-        outputs = task.outputs(self.config.difference)
-        numbers = np.arange(len(self.images)) * 3 % task.NUM_DIGITS
+        numbers = np.arange(len(self.images)) * 3 % NUM_DIGITS
         # Called as it is: ten images are not worth tracing a function.
-        predictions = self.copy(
-            contract.model_inputs(self.images, numbers), training=False
-        )
-        answers = {
-            name: output.answers(keras.ops.convert_to_numpy(predictions[name]))
-            for name, output in outputs.items()
+        outputs = self.copy(model_inputs(self.images, numbers), training=False)
+        task = self.config.task
+        predicted = {
+            name: output.decode(keras.ops.convert_to_numpy(outputs[name]))
+            for name, output in task.items()
         }
-        figure = _draw_samples(
-            *(self.images, self.labels, numbers, answers),
-            self.config.difference,
+        figure = draw_samples(
+            self.images, self.labels, numbers, predicted, task
         )
         tf.summary.image("samples", _pixels(figure), step)
         for name, table in learned_tables(self.copy).items():
-            figure = _draw_table(table, outputs[name])
+            figure = draw_table(table, task[name])
             tf.summary.image(f"tables/{name}", _pixels(figure), step)
 
-    def _path(self, run, epoch):
+    def _write_config(self) -> None:
+        from tensorboard.plugins.hparams import api
+
+        values = {
+            name: value
+            if isinstance(value, bool | int | float)
+            else _text(value)
+            for name, value in vars(self.config).items()
+        }
+        with _event_file(self.folder / _name("config")):
+            api.hparams(values, trial_id=self.folder.absolute().parent.name)
+            lines = self.config.to_json().splitlines()
+            text = "\n".join(f"    {line}" for line in lines)
+            tf.summary.text("config", text, step=0)
+
+    def _path(self, run: str, epoch: int) -> Path:
         return self.folder / run / _name(f"epoch-{epoch:06d}")
 
 
-def _name(what: str) -> str:
-    # TensorBoard takes files whose names contain "tfevents", in their order.
-    return f"events.out.tfevents.{what}"
-
-
-@contextlib.contextmanager
-def _event_file(path: Path) -> Iterator[None]:
-    """What the block tells `tf.summary` becomes the file `path`."""
-    with (
-        atomic_files.written_aside(path) as aside,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        with system_errors():
-            writer = tf.summary.create_file_writer(folder)
-            with writer.as_default():
-                yield
-            writer.close()
-        [written] = Path(folder).iterdir()
-        shutil.copyfile(written, aside)
-
-
-def _write_config(folder: Path, config: Config) -> None:
-    from tensorboard.plugins.hparams import api
-
-    values = {
-        name: "" if value is None else value
-        for name, value in dataclasses.asdict(config).items()
-    }
-    with _event_file(folder / _name("config")):
-        api.hparams(values, trial_id=folder.absolute().parent.name)
-        text = "\n".join(f"    {x}" for x in config.to_json().splitlines())
-        tf.summary.text("config", text, step=0)
-
-
-def _write_scalars(step: int, values: dict) -> None:
-    """`digit_loss` becomes `loss/digit`: one chart beside the other."""
-    for name, value in values.items():
-        output, _, kind = name.rpartition("_")
-        if name == "learning_rate":
-            tf.summary.scalar(name, value, step)
-        elif name == "loss":
-            tf.summary.scalar("loss/total", value, step)
-        elif output in task.outputs():
-            tf.summary.scalar(f"{kind}/{output}", value, step)
-
-
-def _between(points: list[dict]) -> list[dict]:
+def means_between(points: list[dict[str, float]]) -> list[dict[str, float]]:
     """Means over the steps between points, from means since the epoch began.
 
     Batches are of one size, so that the mean over all of them is the mean of
     their means.
+
+    Args:
+        points: For each, `step`, `done` (steps of the epoch), `learning_rate`
+            and means over the epoch so far.
     """
-    means, before = [], dict.fromkeys(points[0], 0)
+    means, before = [], dict[str, float]()
     for point in points:
-        steps = point["done"] - before["done"]
+        done = before.get("done", 0)
         mean = {
-            name: (value * point["done"] - before[name] * before["done"])
-            / steps
+            name: (value * point["done"] - before.get(name, 0) * done)
+            / (point["done"] - done)
             for name, value in point.items()
         }
         for name in ("step", "learning_rate"):
@@ -243,45 +212,31 @@ def _between(points: list[dict]) -> list[dict]:
     return means
 
 
-def _draw_samples(images, labels, numbers, answers, difference):
-    """Answers to images, each with one number; wrong ones in colour."""
-    figure = Figure(figsize=(8, 4.2), dpi=100, layout="constrained")
-    outputs = task.outputs(difference)
-    for i, (number, label) in enumerate(zip(numbers, labels)):
-        said = {name: answers[name][i] for name in outputs}
-        right = all(
-            said[name] == output.truth[label, number]
-            for name, output in outputs.items()
-        )
-        axes = figure.add_subplot(2, 5, i + 1)
-        axes.imshow(images[i], cmap="gray_r")
-        axes.set_axis_off()
-        written = task.written(said["digit"], number, difference)
-        lines = [
-            f"{text} = {signed(said[name])}" for name, text in written.items()
-        ]
-        axes.set_title(
-            "\n".join(lines + [f"it is a {label}"] * (not right)),
-            fontsize=10,
-            color=TEXT if right else WRONG,
-            fontweight="normal" if right else "bold",
-        )
-    return figure
+def _name(what: str) -> str:
+    # TensorBoard takes files whose names contain "tfevents", in their order.
+    return f"events.out.tfevents.{what}"
 
 
-def _draw_table(table, output):
-    """How likely the true value of each (digit, number) cell is held to be,
-    and which value is held to be the most likely one."""
-    figure = Figure(figsize=(5, 5.2), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    digit, number = np.indices(output.table.shape)
-    shares = table[digit, number, output.table]  # (10, 10)
-    values = output.answers(table)
-    cells = draw_table(axes, values, output, shares)
-    figure.colorbar(cells, label="probability of the true value", shrink=0.7)
-    right = int((values == output.truth).sum())
-    axes.set_title(f"{output.name}: {right} of 100 cells right")
-    return figure
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else ",".join(value)  # names
+
+
+@contextlib.contextmanager
+def _event_file(path: Path) -> Iterator[None]:
+    """What the block tells `tf.summary` becomes the file `path`."""
+    with (
+        atomic_files.atomic_write(path) as aside,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        with system_errors():
+            writer = tf.summary.create_file_writer(folder)
+            with writer.as_default():
+                yield
+            writer.close()
+        [written] = Path(folder).iterdir()
+        shutil.copyfile(written, aside)
 
 
 def _pixels(figure: Figure) -> np.ndarray:

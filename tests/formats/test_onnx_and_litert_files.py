@@ -14,24 +14,23 @@ from onnx import helper
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats import export
-from keras_mnist_sum.formats import runtimes
-from keras_mnist_sum.formats.contract import INPUT_SHAPES
+from keras_mnist_sum.formats.export import export
+from keras_mnist_sum.formats.open import FORMATS
+from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import build_model
-from keras_mnist_sum.task import outputs
+from keras_mnist_sum.task import INPUT_SHAPES
+from keras_mnist_sum.task import Task
 
 ROOT = Path(__file__).parents[2]
-LOADERS = {"onnx": runtimes.load_onnx, "litert": runtimes.load_litert}
+RUNTIMES = ("onnx", "litert")
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A tiny model, and its files by format."""
-    model = build_model(Config(backbone="small", width=2, average_shift=1))
+    model = build_model(Config(backbone="small", width=2, test_time_shift=1))
     folder = tmp_path_factory.mktemp("exported")
-    return model, {
-        name: export.export(model, folder, name).path for name in LOADERS
-    }
+    return model, {name: export(model, folder, name).path for name in RUNTIMES}
 
 
 def pairs(count):
@@ -52,10 +51,10 @@ def run(program, *arguments):
     )
 
 
-@pytest.mark.parametrize("format", LOADERS)
-def test_threads_may_share_a_loaded_model(exported, format):
+@pytest.mark.parametrize("format", RUNTIMES)
+def test_threads_may_share_a_model(exported, format):
     model, paths = exported
-    predict, _ = LOADERS[format](paths[format])
+    predict = open_model(paths[format]).predict
     asked = [pairs(count) for count in (1, 2, 7) * 20]
     with ThreadPoolExecutor(max_workers=4) as pool:
         answers = list(pool.map(predict, asked))
@@ -69,30 +68,27 @@ def test_threads_may_share_a_loaded_model(exported, format):
             assert len(found[name]) == (1, 2, 7)[i % 3] == len(array)
 
 
-@pytest.mark.parametrize("format", LOADERS)
-def test_answering_takes_no_tensorflow_and_keeps_the_screen_clean(
-    exported, format
-):
+@pytest.mark.parametrize("format", RUNTIMES)
+def test_predicts_without_tensorflow_and_prints_nothing(exported, format):
     program = (
         "import sys\n"
         "import numpy as np\n"
-        "from keras_mnist_sum.formats import runtimes\n"
-        "load = getattr(runtimes, sys.argv[1])\n"
-        "predict, differences = load(sys.argv[2])\n"
+        "from keras_mnist_sum.formats.open import open_model\n"
+        "opened = open_model(sys.argv[1])\n"
         "image = np.zeros((1, 28, 28, 1), 'float32')\n"
         "number = np.eye(10, dtype='float32')[:1]\n"
-        "answers = predict({'image': image, 'number': number})\n"
+        "answers = opened.predict({'image': image, 'number': number})\n"
         "heavy = {'tensorflow', 'keras', 'onnx'} & set(sys.modules)\n"
-        "print(sorted(answers), differences, heavy)\n"
+        "print(sorted(answers), opened.task, heavy)\n"
     )
-    result = run(program, LOADERS[format].__name__, exported[1][format])
+    result = run(program, exported[1][format])
     assert result.stderr == ""
     assert result.stdout == (
-        "['difference', 'digit', 'sum'] ('absolute',) set()\n"
+        "['difference', 'digit', 'sum'] Task(digit, sum, difference) set()\n"
     )
 
 
-@pytest.mark.parametrize("format", LOADERS)
+@pytest.mark.parametrize("format", RUNTIMES)
 @pytest.mark.parametrize(
     "change",
     [
@@ -102,18 +98,20 @@ def test_answering_takes_no_tensorflow_and_keeps_the_screen_clean(
         {"number": np.zeros((3, 10), "float32")},
         {"number": np.zeros((2, 11), "float32")},
         {"weight": np.zeros((2, 1), "float32")},
+        {"number": np.zeros((2, 1), "float32")},
+        {"image": np.full((2, 28, 28, 1), np.nan, "float32")},
     ],
-    ids=["type", "rank", "size", "count", "width", "extra"],
+    ids=["type", "rank", "size", "count", "width", "extra", "column", "nan"],
 )
-def test_arrays_that_are_no_inputs_are_refused(exported, format, change):
-    predict, _ = LOADERS[format](exported[1][format])
-    with pytest.raises(InputError, match="float32. Received:"):
+def test_rejects_arrays_that_are_not_its_inputs(exported, format, change):
+    predict = open_model(exported[1][format]).predict
+    with pytest.raises(InputError, match="Received:"):
         predict({**pairs(2), **change})
 
 
-@pytest.mark.parametrize("format", LOADERS)
+@pytest.mark.parametrize("format", RUNTIMES)
 @pytest.mark.parametrize("damage", ["missing", "empty", "random", "cut"])
-def test_damaged_file_is_refused(exported, format, damage, tmp_path):
+def test_rejects_a_damaged_file(exported, format, damage, tmp_path):
     path = tmp_path / exported[1][format].name
     whole = exported[1][format].read_bytes()
     content = {
@@ -124,13 +122,14 @@ def test_damaged_file_is_refused(exported, format, damage, tmp_path):
     if damage in content:
         path.write_bytes(content[damage])
     with pytest.raises(InputError, match="Cannot read this.*Received:"):
-        LOADERS[format](path)
+        FORMATS[format].load().open_file(path)
 
 
 def onnx_file(path, op="MatMul", domain="", external=False, image="image"):
     """A linear model that keeps the contract, unless it is told not to."""
     declared = {
-        name: (None, output.num_classes) for name, output in outputs().items()
+        name: (None, output.num_classes)
+        for name, output in Task.named().items()
     }
     tensors, nodes = [], []
     for name, (_, size) in declared.items():
@@ -161,44 +160,43 @@ def onnx_file(path, op="MatMul", domain="", external=False, image="image"):
     path.write_bytes(model.SerializeToString())
 
 
-def test_foreign_onnx_file_is_refused(tmp_path, monkeypatch):
+def test_rejects_onnx_files_of_other_kinds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for weights
     Path("weights.bin").write_bytes(bytes(4 * 190))
     path = tmp_path / "model.onnx"
     onnx_file(path)
-    assert runtimes.load_onnx(path)[1] == ("absolute",)
+    assert open_model(path).task == Task.named()
     for change, message in (
         ({"op": "Secret", "domain": "custom"}, "Cannot read this"),
-        ({"external": True}, "another file"),
+        ({"external": True}, "Cannot read this"),
         ({"image": "picture"}, "must take image"),
     ):
         onnx_file(path, **change)
         with pytest.raises(InputError, match=message):
-            runtimes.load_onnx(path)
+            open_model(path)
 
 
 @pytest.mark.parametrize(
     "format, package",
     [("onnx", "onnxruntime"), ("litert", "ai_edge_litert.interpreter")],
 )
-def test_missing_runtime_is_said(exported, format, package, monkeypatch):
+def test_names_a_missing_runtime(exported, format, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match="pip install.*Received:"):
-        LOADERS[format](exported[1][format])
+        open_model(exported[1][format])
 
 
-@pytest.mark.parametrize("format", LOADERS)
-def test_any_file_is_read_or_refused(exported, format, tmp_path):
+@pytest.mark.parametrize("format", RUNTIMES)
+def test_opens_or_rejects_any_file(exported, format, tmp_path):
     """In a process of its own, which native code could bring down."""
     program = (
         "import sys\n"
         "from pathlib import Path\n"
         "import numpy as np\n"
-        "from keras_mnist_sum.formats import runtimes\n"
+        "from keras_mnist_sum.formats.open import open_model\n"
         "from keras_mnist_sum.errors import InputError\n"
-        "load = getattr(runtimes, sys.argv[1])\n"
-        "whole = Path(sys.argv[2]).read_bytes()\n"
-        "path = Path(sys.argv[3])\n"
+        "whole = Path(sys.argv[1]).read_bytes()\n"
+        "path = Path(sys.argv[2])\n"
         "refused = 0\n"
         "for seed in range(300):\n"
         "    rng = np.random.default_rng(seed)\n"
@@ -208,16 +206,12 @@ def test_any_file_is_read_or_refused(exported, format, tmp_path):
         "        content[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF])\n"
         "    path.write_bytes(content)\n"
         "    try:\n"
-        "        load(path)\n"
+        "        open_model(path)\n"
         "    except InputError:\n"
         "        refused += 1\n"
         "print(refused)\n"
     )
-    result = run(
-        program,
-        LOADERS[format].__name__,
-        exported[1][format],
-        tmp_path / "damaged",
-    )
+    whole = exported[1][format]
+    result = run(program, whole, tmp_path / f"damaged{whole.suffix}")
     assert result.returncode == 0, result.stderr
     assert result.stderr == "" and 100 < int(result.stdout) < 300

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.formats import saved_model
+from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.models.build import build_model
 
 TINY = dict(backbone="small", width=2)
@@ -26,8 +26,8 @@ def served(request, tmp_path_factory):
     head, difference = request.param
     model = build_model(Config(head=head, difference=difference, **TINY))
     path = tmp_path_factory.mktemp("served") / "saved_model" / "1"
-    saved_model.export_saved_model(model, path)
-    return model, task.outputs(difference), path
+    export(model, path.parents[1], "saved_model")
+    return model, task.Task.named(difference=difference), path
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def predictions(model, pairs):
     return model.predict({"image": image, "number": np.eye(10)[numbers]})
 
 
-def test_raw_answers_are_the_models(served, signatures, pairs):
+def test_raw_signature_gives_the_models_integers(served, signatures, pairs):
     model, outputs, _ = served
     images, numbers = pairs
     answers = signatures["serve_raw"](
@@ -56,7 +56,7 @@ def test_raw_answers_are_the_models(served, signatures, pairs):
     )
     expected = {}
     for name, prediction in predictions(model, pairs).items():
-        expected[name] = outputs[name].answers(prediction)
+        expected[name] = outputs[name].decode(prediction)
         if prediction.shape[-1] > 1:
             expected[f"{name}_probability"] = prediction.max(axis=-1)
     assert set(answers) == set(expected)
@@ -80,7 +80,7 @@ def shape(*sizes):
         (shape(2, 28, 28), [1], r"for each `image`.*\[2 1\]"),
     ],
 )
-def test_wrong_raw_request_is_refused_with_the_reason(
+def test_raw_signature_rejects_a_wrong_request_with_the_reason(
     signatures, image, number, why
 ):
     with pytest.raises(tf.errors.InvalidArgumentError, match=why):
@@ -90,7 +90,7 @@ def test_wrong_raw_request_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("pixel", [np.nan, np.inf])
-def test_pixel_that_is_no_number_is_refused(signatures, pixel):
+def test_rejects_pixels_that_are_not_finite(signatures, pixel):
     image = np.zeros((1, 28, 28, 1), "float32")
     image[0, 5, 5] = pixel
     with pytest.raises(tf.errors.InvalidArgumentError, match="finite pixels"):
@@ -108,14 +108,14 @@ def test_pixel_that_is_no_number_is_refused(signatures, pixel):
         ([[1.0] + 9 * [0.0]] * 3, r"for each `image`.*\[1 3\]"),
     ],
 )
-def test_number_that_is_no_distribution_is_refused(signatures, number, why):
+def test_rejects_numbers_that_are_not_a_distribution(signatures, number, why):
     with pytest.raises(tf.errors.InvalidArgumentError, match=why):
         signatures["serving_default"](
             image=tf.zeros((1, 28, 28, 1)), number=tf.constant(number)
         )
 
 
-def test_empty_request_is_refused(signatures):
+def test_rejects_an_empty_request(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one"):
         signatures["serving_default"](
             image=tf.zeros((0, 28, 28, 1)), number=tf.zeros((0, 10))
@@ -170,9 +170,7 @@ def test_json_requests_in_rows_and_columns_get_the_same_answers(
         np.testing.assert_allclose([row[key] for row in by_row], column)
 
 
-def test_warm_up_asks_each_signature_something_that_it_answers(
-    served, signatures
-):
+def test_warm_up_holds_a_valid_request_for_each_signature(served, signatures):
     file = served[2] / "assets.extra" / "tf_serving_warmup_requests"
     asked = []
     for record in tf.data.TFRecordDataset(str(file)):
@@ -214,4 +212,4 @@ def test_tensorflows_own_tool_shows_and_runs_it(served, pairs, tmp_path):
     expected = predictions(model, pairs)
     for name, output in outputs.items():
         answers = np.load(tmp_path / f"{name}.npy")
-        np.testing.assert_array_equal(answers, output.answers(expected[name]))
+        np.testing.assert_array_equal(answers, output.decode(expected[name]))

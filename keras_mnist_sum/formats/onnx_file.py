@@ -1,0 +1,147 @@
+"""ONNX files: written, opened in ONNX Runtime, and one model, one file."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.formats.model_file import free_axes
+from keras_mnist_sum.formats.model_file import reading
+from keras_mnist_sum.models.info import KEY
+from keras_mnist_sum.models.info import ModelInfo
+from keras_mnist_sum.task import INPUT_SHAPES
+from keras_mnist_sum.task import Task
+
+if TYPE_CHECKING:
+    import keras
+    import onnx
+
+_TYPES = {"tensor(float)": "float32"}
+
+
+def write(model: "keras.Model", path: Path) -> None:
+    """Writes `model`, in float32, and what it says of itself."""
+    import onnx
+    import tensorflow as tf
+
+    from keras_mnist_sum.models.build import info_of
+
+    signature = {
+        name: tf.TensorSpec((None, *shape), "float32", name=name)
+        for name, shape in INPUT_SHAPES.items()
+    }
+    model.export(
+        path, format="onnx", verbose=False, input_signature=[signature]
+    )
+    exported = in_order(onnx.load(path), list(model.output))
+    info = info_of(model)
+    if info:
+        onnx.helper.set_model_props(exported, {KEY: info.to_json()})
+    path.write_bytes(exported.SerializeToString())
+
+
+def in_order(model: "onnx.ModelProto", outputs: list[str]) -> "onnx.ModelProto":
+    """The same model, its parts named and ordered by the graph alone.
+
+    tf2onnx numbers names and orders nodes otherwise in each process. Here
+    nodes follow what they depend on, output by output; the names of inputs and
+    outputs stay, and their first axis is called `batch`.
+
+    Args:
+        model: A model with our inputs.
+        outputs: The names of its outputs, in their order.
+    """
+    import onnx
+
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    nodes: list[onnx.NodeProto] = []
+    tensors: list[onnx.TensorProto] = []
+    ends = {value.name: value for value in (*graph.input, *graph.output)}
+    names = {name: name for name in (*ends, "")}  # "": left out
+    seen = {*INPUT_SHAPES, ""}
+
+    def visit(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        if name in constants:
+            tensors.append(constants[name])
+            names[name] = tensors[-1].name = f"constant_{len(tensors)}"
+            return
+        node = makers[name]
+        for each in node.input:
+            visit(each)
+        nodes.append(node)
+        seen.update(node.output)
+        node.name = f"{node.op_type}_{len(nodes)}"
+        for i, each in enumerate(node.output):
+            names.setdefault(each, f"{node.name}_{i}")
+
+    for name in outputs:
+        visit(name)
+    for node in nodes:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    for value in ends.values():
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return onnx.helper.make_model(
+        onnx.helper.make_graph(
+            nodes,
+            KEY,
+            [ends[name] for name in INPUT_SHAPES],
+            [ends[name] for name in outputs],
+            tensors,
+        ),
+        opset_imports=model.opset_import,
+        ir_version=model.ir_version,
+    )
+
+
+def open_file(path: Path, task: Task | None = None) -> OpenedModel:
+    """Opens an ONNX file in ONNX Runtime, on the CPU, without TensorFlow.
+
+    It is read as data: ONNX Runtime executes no code from a file. Threads may
+    share the model.
+
+    Args:
+        path: The file. It must hold its weights itself.
+        task: As for `checked_model`.
+
+    Raises:
+        InputError: If it is missing, damaged or another kind of model, or
+            ONNX Runtime is not installed.
+    """
+    with reading(path, "ONNX") as content:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # Where weights in other files are looked for: not in the working
+        # directory, but where there are none.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", os.devnull
+        )
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1  # Callers have threads of their own.
+        session = onnxruntime.InferenceSession(
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # It would print, and try the same again.
+        )
+        names = [output.name for output in session.get_outputs()]
+
+        def run(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return dict(zip(names, session.run(names, arrays), strict=True))
+
+        inputs, outputs = (
+            {x.name: (free_axes(x.shape), _TYPES.get(x.type)) for x in side}
+            for side in (session.get_inputs(), session.get_outputs())
+        )
+        said = session.get_modelmeta().custom_metadata_map.get(KEY)
+        info = ModelInfo.from_json(said) if said else None
+        return checked_model(path, run, inputs, outputs, info, task)

@@ -1,0 +1,63 @@
+"""A run that starts from the weights of another model."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import keras
+
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.keras_file import io_specs
+from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.models.build import info_of
+
+
+def combine(config: Config, model: keras.Model) -> Config:
+    """The config of a run that goes on from `model`, which stays as it is.
+
+    Args:
+        config: The run.
+        model: A functional model.
+
+    Returns:
+        `config`, in the precision of the model.
+
+    Raises:
+        InputError: If the model is of another task, of another kind of head or
+            in another precision than the config says.
+    """
+    info, (inputs, outputs) = info_of(model), io_specs(model)
+    task = checked_model(
+        Path("model"),
+        lambda arrays: model(arrays, training=False),
+        inputs,
+        outputs,
+        info,
+        config.task,
+    ).task
+    if task != config.task:
+        raise InputError(
+            "`model` must be one of the run's task. "
+            f"Received: a model of {task}, not {config.task}"
+        )
+    has_values = any(x.shape[-1] == 1 for x in model.output.values())
+    if has_values != (config.head == "regression"):
+        raise InputError(
+            "`head` must be 'regression' for a model that gives values, and "
+            f"only then. Received: head={config.head!r}"
+        )
+    halves = {"bfloat16", "float16"} & {x.compute_dtype for x in model.layers}
+    precision = halves.pop() if halves else "float32"
+    if config.precision not in ("auto", precision):
+        raise InputError(
+            f"`precision` must be 'auto' or that of `model`, {precision}. "
+            f"Received: precision={config.precision!r}"
+        )
+    return dataclasses.replace(config, precision=precision)
+
+
+def digest(model: keras.Model) -> str:
+    """The SHA-256 of the weights that a run starts from, in hexadecimal."""
+    weights = b"".join(array.tobytes() for array in model.get_weights())
+    return hashlib.sha256(weights).hexdigest()

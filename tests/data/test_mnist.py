@@ -1,0 +1,92 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from keras_mnist_sum.data.mnist import Mnist
+from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.errors import InputError
+
+
+@pytest.fixture
+def mnist(digits):
+    return Mnist.from_arrays(digits[0], digits[1], digits[0], digits[1])
+
+
+def test_validation_images_are_spread_evenly_and_used_nowhere_else():
+    mnist = load_mnist("sample")
+    split = mnist.split(0.05)
+    assert len(split.images) == len(split.labels) == 3800
+    validation = split.validation_images
+    assert len(validation) == len(split.validation_labels) == 200
+    assert np.all(np.bincount(split.validation_labels) == 20)
+    training = {image.tobytes() for image in split.images}
+    assert not any(image.tobytes() in training for image in validation)
+    assert len(mnist.split(0.0).validation_images) == 0
+
+
+def test_digest_is_the_sha256_of_all_images_and_labels(mnist):
+    split = mnist.split(0.2)
+    sha256 = hashlib.sha256()
+    for array in (
+        split.images,
+        split.labels,
+        split.validation_images,
+        split.validation_labels,
+    ):
+        sha256.update(array.tobytes())
+    assert split.digest() == sha256.hexdigest()
+    assert mnist.split(0.2).digest() == split.digest()
+    assert mnist.split(0.1).digest() != split.digest()
+
+
+def test_digest_of_the_sample_stays_as_it_is():
+    """Checkpoints hold it."""
+    assert load_mnist("sample").split(0.05).digest() == (
+        "ca3b7e1d38da4bd373b62dc3ec37490265016c95e87b7b48147d075be4f0330b"
+    )
+
+
+def test_own_arrays_are_kept_in_one_form(digits):
+    images, labels = digits
+    mnist = Mnist.from_arrays(
+        np.asfortranarray(images),
+        labels.astype("int64"),
+        images[:20],
+        labels[:20].astype("int32"),
+    )
+    assert mnist.source == "arrays"
+    assert mnist.description == "arrays of your own"
+    assert mnist.train_images.flags.c_contiguous
+    assert mnist.train_labels.dtype == mnist.test_labels.dtype == np.uint8
+    np.testing.assert_array_equal(mnist.train_images, images)
+    np.testing.assert_array_equal(mnist.test_labels, labels[:20])
+
+
+def test_own_arrays_may_have_no_training_set(digits):
+    mnist = Mnist.from_arrays(None, None, digits[0], digits[1])
+    assert mnist.train_images.shape == (0, 28, 28)
+    assert mnist.train_labels.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "message, change",
+    [
+        ("float64 of shape .* in the train set", lambda x, y: (x / 255, y)),
+        (r"\(50, 28, 28, 1\) in the train set", lambda x, y: (x[..., None], y)),
+        ("Received: list in the train set", lambda x, y: (list(x), y)),
+        ("Received: list in the train set", lambda x, y: (x, list(y))),
+        ("Received: NoneType in the train set", lambda x, y: (x, None)),
+        ("50 images and 49 labels", lambda x, y: (x, y[:-1])),
+        ("0-9. Received: 1 to 10", lambda x, y: (x, y + 1)),
+        ("0-9. Received: -1 to 8", lambda x, y: (x, y.astype("int8") - 1)),
+        ("0-9. Received: 256 to 265", lambda x, y: (x, y.astype("int") + 256)),
+    ],
+)
+def test_rejects_own_arrays_that_are_not_mnist(digits, message, change):
+    images, labels = change(*digits)
+    with pytest.raises(InputError, match=message) as error:
+        Mnist.from_arrays(images, labels, digits[0], digits[1])
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=message.replace("train", "test")):
+        Mnist.from_arrays(digits[0], digits[1], images, labels)

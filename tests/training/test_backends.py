@@ -1,0 +1,62 @@
+"""Runs on Keras's other backends, with TensorFlow installed for the data."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.run_directory import Run
+
+PROGRAM = """
+import sys
+import keras
+from keras_mnist_sum import Config, train
+config = Config(
+    data=sys.argv[2], backbone="small", width=2, steps=12, batch_size=10
+)
+if sys.argv[3] == "killed":
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                sys.exit(9)
+    train(config, sys.argv[1], callbacks=[Kill()], checkpoint_every=1)
+train(config, sys.argv[1], strategy=sys.argv[3])
+"""
+
+
+@pytest.fixture(params=["jax", "torch"])
+def run(request, npz, tmp_path):
+    """Runs `PROGRAM`, and returns what became of the process."""
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return lambda how: subprocess.run(
+        [sys.executable, "-c", PROGRAM, tmp_path / "run", npz, how],
+        env={**os.environ, "KERAS_BACKEND": request.param},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_run_goes_on_and_finishes_without_a_saved_model(run, tmp_path):
+    killed = run("killed")
+    assert killed.returncode == 9, killed.stderr
+    done = run("auto")
+    assert done.returncode == 0, done.stderr
+    assert "going on after step 2" in done.stdout
+    assert done.stdout.count("WARNING: a SavedModel is written by") == 1
+    finished = Run(tmp_path / "run")
+    assert finished.is_finished and not finished.saved_model.exists()
+    assert json.loads(finished.results.read_text())["steps"] == 12
+    load_model(finished.model)
+
+
+@pytest.mark.slow
+def test_several_devices_are_refused(run, tmp_path):
+    refused = run("mirrored")
+    assert "trains on one device alone here. Received" in refused.stderr
+    assert not (tmp_path / "run").exists()

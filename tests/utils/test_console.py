@@ -1,0 +1,93 @@
+import logging
+
+import pytest
+
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.console import LOGGER
+from keras_mnist_sum.utils.console import setup_logging
+
+MODULE = logging.getLogger("keras_mnist_sum.data.sources")
+
+
+def say(logger=MODULE):
+    logger.info("data   read")
+    logger.warning("only a sample")
+
+
+@pytest.mark.parametrize(
+    "verbose, out, err",
+    [
+        (1, "data   read\nWARNING: only a sample\n", ""),
+        (2, "data   read\nWARNING: only a sample\n", ""),
+        (0, "", "WARNING: only a sample\n"),
+    ],
+)
+def test_prints_what_is_logged(capsys, caplog, verbose, out, err):
+    with setup_logging(verbose):
+        say()
+        assert capsys.readouterr() == (out, err)
+    assert not caplog.records
+
+
+def test_inner_setup_replaces_the_outer_one(capsys):
+    with setup_logging(1):
+        with setup_logging(0):
+            say()
+        assert capsys.readouterr() == ("", "WARNING: only a sample\n")
+        with setup_logging(1):
+            say()
+        assert capsys.readouterr().out.count("data") == 1
+
+
+def test_logger_is_afterwards_what_it_was_before(capsys):
+    handler = logging.NullHandler()
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        with pytest.raises(ZeroDivisionError), setup_logging(1):
+            say()
+            raise ZeroDivisionError
+        assert LOGGER.handlers == [handler] and LOGGER.propagate
+        assert LOGGER.level == logging.ERROR
+        capsys.readouterr()
+        say()
+        assert capsys.readouterr() == ("", "")
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(logging.NOTSET)
+
+
+def test_handlers_of_the_user_go_on(caplog):
+    LOGGER.addHandler(caplog.handler)
+    try:
+        with setup_logging(1):
+            say()
+    finally:
+        LOGGER.removeHandler(caplog.handler)
+    assert [record.levelname for record in caplog.records] == [
+        "INFO",
+        "WARNING",
+    ]
+
+
+def test_stream_that_fails_raises(monkeypatch):
+    """So that a command ends where nobody reads its output any more."""
+
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        flush = write
+
+    with setup_logging(1), pytest.raises(BrokenPipeError):
+        monkeypatch.setattr("sys.stdout", Closed())
+        say()
+
+
+@pytest.mark.parametrize("verbose", [-1, 3, None, "1"])
+def test_rejects_other_levels(verbose):
+    with (
+        pytest.raises(InputError, match="Received: verbose="),
+        setup_logging(verbose),
+    ):
+        pass
