@@ -15,6 +15,7 @@ import statistics
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser
 from playwright.sync_api import Page
@@ -25,10 +26,16 @@ from keras_mnist_sum.demo import server as demo
 from keras_mnist_sum.inference.predictor import Predictor
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _WATCH = """() => {
   addEventListener("pointerup", e => { window.up = e.timeStamp; }, true);
   new MutationObserver(() => { window.changed = performance.now(); }).observe(
@@ -69,9 +76,9 @@ def serve(target: Path | None = None) -> Iterator[demo.Server]:
             thread.join()
 
 
-def draw(page: Page, digit: int, **where) -> None:
+def draw(page: Page, digit: int, **where: Any) -> None:
     """Draws a digit with the mouse; `where` as `strokes` takes it."""
-    box = page.locator("#draw").bounding_box() or {}
+    box: dict = {**(page.locator("#draw").bounding_box() or {})}
     for stroke in strokes(digit, **where):
         points = [
             (box["x"] + x * box["width"], box["y"] + y * box["height"])

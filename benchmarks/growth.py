@@ -54,7 +54,7 @@ class Point:
 
     config: Config
     path: str  # of an mnist.npz with so many training images
-    steps: int | None = None  # of a piece; None for as many as take a while
+    steps: int = 0  # of a piece; 0 for as many as take a while
 
     def __post_init__(self) -> None:
         from keras_mnist_sum.utils.quiet import import_tensorflow
@@ -76,11 +76,11 @@ class Point:
         # One for all pieces, as a run has one: it holds a copy of the images.
         self.data = pipeline.training_dataset(*self.examples, self.config)
         self.seconds(LEAST[0])  # Traces.
-        if self.steps is None:
+        if not self.steps:
             steps, least = LEAST
             self.steps = max(steps, round(least / self.seconds(steps)))
 
-    def seconds(self, steps: int | None = None) -> float:
+    def seconds(self, steps: int = 0) -> float:
         """Seconds for a step, in a piece of `steps` of them."""
         from benchmarks.timing import seconds_of_a_step
 
@@ -129,11 +129,12 @@ def measure(name: str, folder: Path) -> list[dict[str, Any]]:
     points = {}
     with contextlib.ExitStack() as stack:
         for size in SWEEPS[name]:
-            point, images, steps = config, SWEEPS["images"][-1], None
+            point, images, steps = config, SWEEPS["images"][-1], 0
             if name == "images":
                 images, steps = size, -(-size // config.batch_size)
             else:
-                point = dataclasses.replace(config, **{name: size})
+                changes: dict[str, Any] = {name: size}
+                point = dataclasses.replace(config, **changes)
             path = str(folder / f"{images}.npz")
             process = ProcessPoolExecutor(1, spawn, begin, (point, path, steps))
             points[size] = point, stack.enter_context(process)
@@ -215,7 +216,7 @@ def main() -> int:
                 # by those that it starts.
                 peak = peak_of_a_run(folder)
                 save_images(folder)
-                report = {
+                report: dict[str, Any] = {
                     "command": "python -m benchmarks.growth",
                     "megabytes_of_the_default_run": peak,
                     **{name: measure(name, folder) for name in SWEEPS},

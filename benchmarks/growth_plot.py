@@ -68,7 +68,7 @@ def draw(report: dict, path: Path) -> None:
 
 def _line(axes: Axes, sizes: list, values: list, text: Callable) -> None:
     axes.plot(sizes, values, color=_MEASURED, marker="o", linewidth=2)
-    for size, value in zip(sizes, values):
+    for size, value in zip(sizes, values, strict=True):
         axes.annotate(
             text(value),
             (size, value),

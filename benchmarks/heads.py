@@ -17,16 +17,21 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from keras_mnist_sum import task
 from keras_mnist_sum.commands import cli
-from keras_mnist_sum.evaluation.scores import Answers
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.formats.open import open_model
+from keras_mnist_sum.task import DIFFERENCES
+from keras_mnist_sum.task import Output
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (938, 2_000, 5_000, 13_125)  # 1 epoch ... 14 epochs of batch 64
 
 
-def additive(output: task.Output) -> dict:
+def additive(output: Output) -> dict:
     """Fits a linear layer on digit and number, both one-hot: 100 examples.
 
     Its loss is convex, so its optimum is what the layer can do at best.
@@ -41,13 +46,16 @@ def additive(output: task.Output) -> dict:
     classes = output.table.ravel()
     targets = np.eye(output.num_classes)[classes]
 
-    def loss_and_gradient(flat, pairs=slice(None)):
+    def loss_and_gradient(
+        flat: np.ndarray, pairs: np.ndarray | slice = slice(None)
+    ) -> tuple[float, np.ndarray]:
         x, y = features[pairs], targets[pairs]
         scores = log_softmax(x @ flat.reshape(20, -1), axis=1)
         gradient = x.T @ (np.exp(scores) - y) / len(x)
-        return -np.mean(np.sum(y * scores, axis=1)), gradient.ravel()
+        loss = -np.mean(np.sum(y * scores, axis=1))
+        return float(loss), gradient.ravel()
 
-    def right(flat):
+    def right(flat: np.ndarray) -> int:
         scores = features @ flat.reshape(20, -1)
         return int((scores.argmax(axis=1) == classes).sum())
 
@@ -59,10 +67,10 @@ def additive(output: task.Output) -> dict:
         method="L-BFGS-B",
         options={"maxiter": 20_000, "ftol": 1e-15, "gtol": 1e-10},
     )
-    counts = {step: [] for step in STEPS}
+    counts: dict[int, list[int]] = {step: [] for step in STEPS}
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        flat, velocity = rng.uniform(-1, 1, size) / np.sqrt(20), 0.0
+        flat, velocity = rng.uniform(-1, 1, size) / np.sqrt(20), np.zeros(size)
         for step in range(1, STEPS[-1] + 1):
             _, gradient = loss_and_gradient(flat, rng.integers(0, 100, 64))
             velocity = 0.9 * velocity - 0.01 * gradient
@@ -78,20 +86,14 @@ def additive(output: task.Output) -> dict:
     }
 
 
-def answers_of(run: Path) -> Answers:
-    """What a run answers to its test images."""
-    from keras_mnist_sum.evaluation.evaluate import ask
-    from keras_mnist_sum.formats.open import load_data
-    from keras_mnist_sum.formats.open import open_target
+def predictions_of(run: Path) -> Predictions:
+    """What a run predicts for its test images."""
+    from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 
-    target = open_target(run)
-    mnist = load_data(target.config, None, None, test_only=True)
-    return ask(
-        target.answerer,
-        mnist.test_images,
-        mnist.test_labels,
-        target.difference,
-    )
+    opened = open_model(run)
+    config = opened.config or Config()
+    mnist = load_mnist(config.data, config.data_dir, test_only=True)
+    return predict_all_pairs(opened, mnist.test_images, mnist.test_labels)
 
 
 def draw(runs: dict[str, Path], path: Path) -> None:
@@ -99,13 +101,13 @@ def draw(runs: dict[str, Path], path: Path) -> None:
     figure = Figure(figsize=(3.9 * columns, 8.2), dpi=100)
     grid = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
     for column, (title, run) in enumerate(runs.items()):
-        answers = answers_of(run)
+        predictions = predictions_of(run)
         for row, name in enumerate(("sum", "difference")):
             axes = grid[row, column]
-            common = answers.most_common(name)
-            share = answers.share_right(answers.right[name])
+            common = predictions.most_common(name)
+            share = predictions.share_correct(predictions.correct[name])
             drawn = axes.imshow(100 * share, cmap="cividis", vmin=0, vmax=100)
-            cells = (common == answers.outputs[name].truth).sum()
+            cells = (common == predictions.task[name].pair_values).sum()
             axes.set_title(
                 f"{title}: {name}\n{cells} of 100 answers right",
                 fontsize=11,
@@ -148,8 +150,8 @@ def main() -> int:
         import_tensorflow()
         draw(pictured, ROOT / "docs" / "heads.png")
         report = {}
-        for difference in task.DIFFERENCES:
-            outputs = task.outputs(difference)
+        for difference in DIFFERENCES:
+            outputs = Task.named(difference=difference)
             report["sum"] = additive(outputs["sum"])
             report[f"{difference} difference"] = additive(outputs["difference"])
         path = ROOT / "benchmarks" / "results" / "additive.json"

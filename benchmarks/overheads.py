@@ -13,6 +13,7 @@ import json
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
@@ -22,16 +23,14 @@ import_tensorflow()
 from tensorflow.python.framework import config as tf_config  # noqa: E402
 
 from benchmarks.timing import WARM  # noqa: E402
+from benchmarks.timing import checkpointing  # noqa: E402
 from benchmarks.timing import seconds_of_a_step  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.data import pipeline  # noqa: E402
 from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
 from keras_mnist_sum.distribution.devices import find_devices  # noqa: E402
-from keras_mnist_sum.distribution.signals import StopRequests  # noqa: E402
-from keras_mnist_sum.formats.run_directory import CHECKPOINTS  # noqa: E402
 from keras_mnist_sum.models.build import build_model  # noqa: E402
 from keras_mnist_sum.training.optimization import compile_model  # noqa: E402
-from keras_mnist_sum.training.recording import Recorder  # noqa: E402
 from keras_mnist_sum.utils import environment  # noqa: E402
 
 ROUNDS = 15
@@ -46,30 +45,23 @@ def main() -> None:
     precision = devices.precision(config.precision)
     config = dataclasses.replace(config, precision=precision)
     mnist = load_mnist("sample")
-    images, labels, *_ = mnist.hold_out(0.0)
     # Each traces its steps under its own setting.
     models = {
         kind: compile_model(build_model(config), config) for kind in KINDS
     }
 
     def seconds(kind: str, folder: Path) -> float:
-        callbacks = []
-        if kind == "checkpoints":
-            # Its epoch is longer than the piece, so the checkpoint comes in the
-            # last step, on the clock, and the row of history after it.
-            callbacks.append(
-                Recorder(
-                    folder,
-                    steps=config.steps,
-                    steps_per_epoch=config.steps,
-                    requests=StopRequests(),
-                    devices=devices,
-                    every=STEPS + WARM,
-                )
-            )
+        # The checkpoint comes in the last step, on the clock.
+        callbacks = (
+            checkpointing(folder, devices, every=STEPS + WARM)
+            if kind == "checkpoints"
+            else ()
+        )
         if kind == "deterministic":
             tf_config.enable_op_determinism()
-        data = pipeline.training_dataset(images, labels, config)
+        data = pipeline.training_dataset(
+            mnist.train_images, mnist.train_labels, config
+        )
         try:
             return seconds_of_a_step(
                 models[kind], data, STEPS + WARM, callbacks=callbacks
@@ -83,8 +75,8 @@ def main() -> None:
             {kind: seconds(kind, folder) for kind in KINDS}
             for _ in range(ROUNDS + 1)
         ][1:]  # The first one traces.
-        size = max((folder / CHECKPOINTS).iterdir()).stat().st_size
-    report = {
+        size = max(folder.iterdir()).stat().st_size
+    report: dict[str, Any] = {
         "command": "python -m benchmarks.overheads",
         "n": ROUNDS,
         "data": mnist.description,

@@ -1,24 +1,23 @@
 """The competitors of `benchmarks.peers` in Keras: ours, and two others.
 
-Each trains in one call of `training.train` or of `fit`; a callback waits, in
-between, for the next turn.
+Each trains in one call of `train` or of `fit`; a callback waits, in between,
+for the next turn.
 """
 
 import dataclasses
+import gc
 import math
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
 import numpy as np
 
 from benchmarks.peers_worker import COMPETITORS
-from benchmarks.peers_worker import Answer
+from benchmarks.peers_worker import PairPredictor
 from benchmarks.peers_worker import Turns
 from keras_mnist_sum import presets
-from keras_mnist_sum.config import Config
-from keras_mnist_sum.formats import run_directory
-from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
 import_tensorflow()
@@ -28,11 +27,9 @@ import tensorflow as tf  # noqa: E402
 
 from keras_mnist_sum.data import augmentation  # noqa: E402
 from keras_mnist_sum.data import pipeline  # noqa: E402
-from keras_mnist_sum.evaluation import evaluate as evaluation  # noqa: E402
-from keras_mnist_sum.models.build import in_float32  # noqa: E402
-from keras_mnist_sum.training import fit  # noqa: E402
+from keras_mnist_sum.evaluation.evaluate import pair_predictor_of_model  # noqa: E402
+from keras_mnist_sum.models.build import copy_model  # noqa: E402
 from keras_mnist_sum.training import train as training  # noqa: E402
-from keras_mnist_sum.training.recording import Recorder  # noqa: E402
 
 
 def train(
@@ -49,11 +46,10 @@ def train(
 def train_ours(
     name: str, images: int, path: Path, seed: int, turns: Turns
 ) -> None:
-    """A preset by `training.train`, as train.py calls it.
+    """A preset by `train`, as train.py calls it.
 
-    All that is changed is the callback that records the run: it waits for its
-    turns, and after the last one nothing is exported or drawn. The run's folder
-    lies beside the data in `path`.
+    After the last turn nothing is exported or drawn: the process ends. The
+    run's folder lies beside the data in `path`.
     """
     config = dataclasses.replace(
         presets.get(name).config, data=str(path), seed=seed
@@ -61,62 +57,57 @@ def train_ours(
     if turns.smoke:
         config = dataclasses.replace(config, steps=6)
     images -= round(images * config.validation_fraction)
+    run_dir = path.parent / f"{name}-{seed}"
 
-    class Waiting(Recorder):
-        def on_train_begin(self, logs=None):
-            if self.step == 0:
-                scored = in_float32(self.model)
-                answer = answerer(scored)
+    class Waiting(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.step = 0
 
-                def current() -> Answer:
-                    scored.set_weights(self.model.get_weights())
-                    return answer
+        def on_train_begin(self, logs: Any = None) -> None:
+            turns.begin(
+                config.steps,
+                lambda: pair_predictor(self.model),
+                **facts(self.model),
+                precision=Run(run_dir).read_config().precision,
+                epochs=round(config.steps * config.batch_size / images, 2),
+                batch_size=config.batch_size,
+                images_in_an_epoch=images,
+            )
 
-                begun = Config.from_json(
-                    atomic_files.read_text(self.run_dir / run_directory.CONFIG)
-                )
-                turns.begin(
-                    config.steps,
-                    current,
-                    **facts(self.model),
-                    precision=begun.precision,
-                    epochs=round(config.steps * config.batch_size / images, 2),
-                    batch_size=config.batch_size,
-                    images_in_an_epoch=images,
-                )
-            super().on_train_begin(logs)
-
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.step += 1
             if self.step < config.steps:
                 turns.step(self.step, self.step * config.batch_size)
 
-        def on_epoch_end(self, epoch, logs=None):
-            super().on_epoch_end(epoch, logs)
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if self.step == config.steps:
                 turns.step(self.step, self.step * config.batch_size)
 
-    run_dir = path.parent / f"{name}-{seed}"
-    with mock.patch.object(fit, "Recorder", Waiting):
-        # Waiting is not training: a checkpoint that would be due every 30
-        # seconds is due after the steps that take about as long.
-        training.train(config, run_dir, checkpoint_every=700, verbose=0)
+    # Waiting is not training: a checkpoint that would be due every 30 seconds
+    # is due after the steps that take about as long.
+    training.train(
+        config,
+        run_dir,
+        callbacks=[Waiting()],
+        checkpoint_every=700,
+        verbose=0,
+    )
 
 
-class Waiting(keras.callbacks.Callback):
+class WaitInFit(keras.callbacks.Callback):
     """Waits for its turns in `fit`."""
 
-    def __init__(self, turns: Turns, images: int, batch_size: int):
+    def __init__(self, turns: Turns, images: int, batch_size: int) -> None:
         super().__init__()
         self.turns, self.images, self.batch_size = turns, images, batch_size
         self.done = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         epochs, steps = self.params["epochs"], self.params["steps"]
-        answer = answerer(self.model)
         self.turns.begin(
             epochs * steps,
-            lambda: answer,
+            lambda: pair_predictor(self.model),
             **facts(self.model),
             precision="float32",
             epochs=epochs,
@@ -124,7 +115,7 @@ class Waiting(keras.callbacks.Callback):
             images_in_an_epoch=self.images,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.done += 1
         epoch, steps = divmod(self.done, self.params["steps"])
         seen = epoch * self.images + steps * self.batch_size
@@ -135,7 +126,7 @@ def hard_argmax() -> keras.Model:
     """The most likely digit, one-hot, and the number, through an MLP."""
     layers = keras.layers
 
-    def normalized(x):
+    def normalized(x: keras.KerasTensor) -> keras.KerasTensor:
         return layers.ReLU()(layers.BatchNormalization()(x))
 
     image = keras.Input((28, 28, 1), name="image")
@@ -175,7 +166,7 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
     labels = tf.constant(data["y_train"][:count], tf.int32)
     numbers = tf.random.uniform((count,), 0, 10, tf.int32)  # once and for all
 
-    def batch(index):
+    def batch(index: tf.Tensor) -> tuple[dict, dict]:
         warped = augmentation.random_affine(
             tf.cast(tf.gather(images, index), tf.float32) / 255,
             tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32),
@@ -195,7 +186,7 @@ def train_hard_argmax(data: dict, seed: int, turns: Turns) -> None:
         epochs=1 if turns.smoke else len(RATES),
         callbacks=[
             keras.callbacks.LearningRateScheduler(lambda epoch: RATES[epoch]),
-            Waiting(turns, count, 128),
+            WaitInFit(turns, count, 128),
         ],
         verbose=0,
     )
@@ -240,7 +231,7 @@ def train_mnist_convnet(data: dict, seed: int, turns: Turns) -> None:
         ),
         shuffle=False,
         epochs=1 if turns.smoke else 15,
-        callbacks=[Waiting(turns, count, 128)],
+        callbacks=[WaitInFit(turns, count, 128)],
         verbose=0,
     )
 
@@ -250,13 +241,16 @@ def facts(model: keras.Model) -> dict:
     return {"parameters": model.count_params(), "threads": threads or "all"}
 
 
-def answerer(model: keras.Model) -> Answer:
-    answer: Callable
+def pair_predictor(model: keras.Model) -> PairPredictor:
+    """Predicts with the weights that `model` has now, in float32."""
+    predict: Callable
+    gc.collect()  # The copy before, whose graphs refer to each other.
+    model = copy_model(model, "float32")
     if isinstance(model.output, dict):
-        answer = evaluation.answerer_of_model(model)
+        predict = pair_predictor_of_model(model)
     else:
 
-        def answer(images):
+        def predict(images: np.ndarray) -> dict[str, np.ndarray]:
             return {"digit": model.predict_on_batch(images)[:, np.newaxis]}
 
-    return lambda images: answer(images[..., np.newaxis] / np.float32(255))
+    return lambda images: predict(images[..., np.newaxis] / np.float32(255))

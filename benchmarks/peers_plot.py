@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from benchmarks import peers_report
-from keras_mnist_sum.utils.atomic_files import written_aside
+from keras_mnist_sum.utils.atomic_files import atomic_write
 
 # Okabe and Ito: told apart by the colour-blind, too.
 _COLORS = {
@@ -27,7 +27,7 @@ def draw(report: dict, path: Path) -> None:
     figure = Figure(figsize=(11, 5.2), dpi=110, layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     labels = []
-    for axes, output in zip(panels, ("digit", "sum")):
+    for axes, output in zip(panels, ("digit", "sum"), strict=True):
         ends = []
         for name, entry in peers_report.competitors(report):
             if output not in entry["outputs"]:
@@ -65,7 +65,7 @@ def draw(report: dict, path: Path) -> None:
     panels[0].set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
     for axes, ends in labels:
         _label(axes, ends)
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside)
 
 

@@ -4,6 +4,7 @@ Images and labels lie in memory as tensors, standardised before the clock
 starts, and batches are slices of these: faster than a `DataLoader`.
 """
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.peers_worker import Answer
+from benchmarks.peers_worker import PairPredictor
 from benchmarks.peers_worker import Turns
 
 Outputs = dict[str, Tensor]
@@ -30,7 +31,7 @@ class Baseline(nn.Module):
         super().__init__()
         sizes = [1, *channels, 10]
         layers: list[nn.Module] = []
-        for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+        for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             padded = i < 4
             layers.append(nn.Conv2d(inputs, outputs, 3, padding=int(padded)))
             if i < 6:
@@ -78,7 +79,7 @@ class Regression(nn.Module):
 
         def dense(*sizes: int) -> list[nn.Module]:
             layers: list[nn.Module] = []
-            for inputs, outputs in zip(sizes, sizes[1:]):
+            for inputs, outputs in itertools.pairwise(sizes):
                 layers += [nn.Linear(inputs, outputs), nn.ReLU()]
             return layers
 
@@ -201,7 +202,7 @@ def train(
     schedule = recipe.schedule(optimizer, epochs * batches)
     turns.begin(
         epochs * batches,
-        lambda: answerer(network),
+        lambda: pair_predictor(network),
         parameters=sum(x.numel() for x in network.parameters()),
         threads=torch.get_num_threads(),
         precision="float32",
@@ -235,7 +236,7 @@ def standardised(images: np.ndarray) -> Tensor:
     return (scaled - 0.1307) / 0.3081
 
 
-def answerer(network: nn.Module) -> Answer:
+def pair_predictor(network: nn.Module) -> PairPredictor:
     def answer(images: np.ndarray) -> dict[str, np.ndarray]:
         with torch.no_grad():  # No layer is another one in training.
             outputs = network.answer(standardised(images))

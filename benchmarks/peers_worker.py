@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mnist_sum import task
+from keras_mnist_sum.task import Task
 
 _SCORED_AT_ONCE = 500  # images
 
@@ -52,29 +53,29 @@ COMPETITORS = {
 # From uint8 images (batch, 28, 28) to a prediction of each output, with each
 # of the ten numbers, (batch, 10, classes), or of the digit alone, (batch, 1,
 # 10).
-Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
+PairPredictor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
 def score(
-    answer: Answer, images: np.ndarray, labels: np.ndarray
+    predict: PairPredictor, images: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
     """Right answers in percent, of all pairs, or of the images alone.
 
     Raises:
-        FloatingPointError: If an answer is not finite.
+        FloatingPointError: If a prediction is not finite.
     """
-    outputs = task.outputs()
+    outputs = Task.named()
     right: dict[str, int] = {}
     total: dict[str, int] = {}
     for start in range(0, len(images), _SCORED_AT_ONCE):
         part = slice(start, start + _SCORED_AT_ONCE)
-        for name, prediction in answer(images[part]).items():
+        for name, prediction in predict(images[part]).items():
             if not np.isfinite(prediction).all():
                 raise FloatingPointError(f"not finite: {name}")
-            answers = outputs[name].answers(prediction)  # (batch, 10 or 1)
-            truth = outputs[name].truth[labels[part], : answers.shape[1]]
-            right[name] = right.get(name, 0) + int((answers == truth).sum())
-            total[name] = total.get(name, 0) + answers.size
+            found = outputs[name].decode(prediction)  # (batch, 10 or 1)
+            truth = outputs[name].pair_values[labels[part], : found.shape[1]]
+            right[name] = right.get(name, 0) + int((found == truth).sum())
+            total[name] = total.get(name, 0) + found.size
     return {name: round(100 * right[name] / total[name], 3) for name in right}
 
 
@@ -97,18 +98,18 @@ class Turns:
         self.ends: list[int] = []
 
     def begin(
-        self, steps: int, answer: Callable[[], Answer], **facts: Any
+        self, steps: int, predictor: Callable[[], PairPredictor], **facts: Any
     ) -> None:
         """Waits for the first turn: the next thing is the first step.
 
         Args:
             steps: Of the whole training.
-            answer: Called before each scoring, for the present weights.
+            predictor: Called before each scoring, for the present weights.
             **facts: What the report says of this competitor.
         """
         slices = min(self.slices, steps)
         self.ends = [steps * (i + 1) // slices for i in range(slices)]
-        self.answer = answer
+        self.predictor = predictor
         self.connection.send({"steps": steps, **facts})
         self._wait()
 
@@ -125,7 +126,7 @@ class Turns:
         self.ends = [end for end in self.ends if end > step]
         scores = None
         with contextlib.suppress(FloatingPointError):
-            scores = score(self.answer(), *self.test)
+            scores = score(self.predictor(), *self.test)
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.connection.send(
             {

@@ -14,19 +14,27 @@ import argparse
 import io
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.Image import Resampling
 from scipy import ndimage
 
 from keras_mnist_sum import Predictor
-from keras_mnist_sum import task
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.contract import model_inputs
+from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    import keras
 
 LEAST_CONTRAST = 0.5  # distance of ink from paper, in RGB of 0-1
 
@@ -49,13 +57,14 @@ def main() -> None:
     rng = np.random.default_rng(arguments.seed)
     chosen = rng.permutation(len(mnist.test_images))[: arguments.count]
     digits, labels = mnist.test_images[chosen], mnist.test_labels[chosen]
-    numbers = rng.integers(0, task.NUM_DIGITS, arguments.count)
+    numbers = rng.integers(0, NUM_DIGITS, arguments.count)
     images = {"mnist": digits}
     names = ("prepared", "scaled", "scaled_and_inverted")
     forms = [_forms(make_photo(digit, rng)) for digit in digits]
-    images |= {name: np.stack(x) for name, x in zip(names, zip(*forms))}
+    for index, name in enumerate(names):
+        images[name] = np.stack([form[index] for form in forms])
     model = load_pretrained()
-    accuracy = {
+    accuracy: dict[str, Any] = {
         name: _accuracy(model, x, labels, numbers) for name, x in images.items()
     }
     accuracy["refused"] = int((~images["prepared"].any(axis=(1, 2))).sum())
@@ -84,14 +93,15 @@ def _draw(path: Path, photos: list, numbers: np.ndarray) -> None:
     answers = Predictor.load()(photos, numbers)
     figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
     rows = figure.subplots(2, len(photos), height_ratios=(1.4, 1))
-    for top, bottom, photo, answer in zip(*rows, photos, answers):
+    for top, bottom, photo, answer in zip(*rows, photos, answers, strict=True):
         top.imshow(photo)
-        written = task.written(answer.digit, answer.number)
-        top.set_title(
-            f"{written['sum']} = {answer.sum}\n"
-            f"{written['difference']} = {answer.difference}",
-            fontsize=9,
-        )
+        questions = [
+            f"{output.question(answer.digit, answer.number)} = "
+            f"{answer.values[name]}"
+            for name, output in answer.task.items()
+            if name != "digit"
+        ]
+        top.set_title("\n".join(questions), fontsize=9)
         bottom.imshow(answer.image, cmap="gray")
         top.set_axis_off()
         bottom.set_axis_off()
@@ -103,18 +113,23 @@ def _forms(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
         prepared = to_mnist(photo)
     except InputError:  # It counts: a blank image is answered somehow.
-        prepared = np.zeros((task.IMAGE_SIZE,) * 2, "uint8")
-    size = (task.IMAGE_SIZE,) * 2
-    scaled = np.asarray(photo.convert("L").resize(size, Image.BICUBIC))
+        prepared = np.zeros(IMAGE_SHAPE[:2], "uint8")
+    size = IMAGE_SHAPE[:2]
+    scaled = np.asarray(photo.convert("L").resize(size, Resampling.BICUBIC))
     return prepared, scaled, 255 - scaled if scaled.mean() > 127 else scaled
 
 
-def _accuracy(model, images, labels, numbers) -> dict[str, float]:
+def _accuracy(
+    model: "keras.Model",
+    images: np.ndarray,
+    labels: np.ndarray,
+    numbers: np.ndarray,
+) -> dict[str, float]:
     answers = model.predict(model_inputs(images, numbers), verbose=0)
-    right = {
-        name: output.answers(answers[name]) == output.truth[labels, numbers]
-        for name, output in task.outputs().items()
-    }
+    right = {}
+    for name, output in Task.named().items():
+        found = output.decode(answers[name])
+        right[name] = found == output.pair_values[labels, numbers]
     return {name: round(100 * float(x.mean()), 2) for name, x in right.items()}
 
 
@@ -168,7 +183,7 @@ def _written(
     box = np.pad(box, 2) / np.float32(255)
     scale = size / max(box.shape)
     shape = [max(1, round(side * scale)) for side in box.shape[::-1]]
-    large = np.asarray(Image.fromarray(box).resize(shape, Image.BICUBIC))
+    large = np.asarray(Image.fromarray(box).resize(shape, Resampling.BICUBIC))
     large = ((large - 0.5) * rng.uniform(1.5, 6) + 0.5).clip(0, 1)
     opacity = np.zeros((height, width))
     top = rng.integers(0, height - large.shape[0] + 1)
@@ -193,7 +208,7 @@ def _cloud(
         size=(max(2, int(height / grain)), max(2, int(width / grain)))
     )
     picture = Image.fromarray(coarse.astype("float32"))
-    return np.asarray(picture.resize((width, height), Image.BICUBIC))
+    return np.asarray(picture.resize((width, height), Resampling.BICUBIC))
 
 
 def _specks(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +221,7 @@ def _specks(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
         there = opacity[top : int(row + radius) + 2][
             :, left : int(column + radius) + 2
         ]
-        rows, columns = np.indices(there.shape, sparse=True)
+        rows, columns = np.ogrid[: there.shape[0], : there.shape[1]]
         distance = np.hypot(top + rows - row, left + columns - column)
         dot = rng.uniform(0.3, 1) * (radius + 0.5 - distance).clip(0, 1)
         np.maximum(there, dot, out=there)

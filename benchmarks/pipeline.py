@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
@@ -29,7 +30,7 @@ from benchmarks.timing import seconds_of_a_step  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.config import Config  # noqa: E402
 from keras_mnist_sum.data import pipeline  # noqa: E402
-from keras_mnist_sum.data.sources import Mnist  # noqa: E402
+from keras_mnist_sum.data.mnist import Mnist  # noqa: E402
 from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
 from keras_mnist_sum.distribution.devices import find_devices  # noqa: E402
 from keras_mnist_sum.models.build import build_model  # noqa: E402
@@ -45,23 +46,27 @@ RESULTS = Path(__file__).parent / "results" / "pipeline.json"
 class Fit:
     """Pieces of `fit`, on the pipeline and on a batch that is there."""
 
-    def __init__(self, mnist: Mnist, config: Config, steps: int, warm: int):
+    def __init__(
+        self, mnist: Mnist, config: Config, steps: int, warm: int
+    ) -> None:
         self.config, self.steps, self.warm = config, steps, warm
-        self.examples = mnist.hold_out(config.validation_fraction)[:2]
+        self.split = mnist.split(config.validation_fraction)
         self.model = compile_model(build_model(config), config)
         self.model.make_train_function()
         self.whole = self.model.train_function
         self.clocked = tf.function(self._clocked, reduce_retracing=True)
         self.there = tf.data.Dataset.from_tensors(
-            next(iter(self._pipeline()))
+            next(iter(self.batches()))
         ).repeat()
 
-    def _pipeline(self) -> tf.data.Dataset:
-        return pipeline.training_dataset(*self.examples, self.config)
+    def batches(self) -> tf.data.Dataset:
+        return pipeline.training_dataset(
+            self.split.images, self.split.labels, self.config
+        )
 
     def pipeline_alone(self, batches: int) -> float:
         """Seconds for a batch."""
-        iterator = iter(self._pipeline())
+        iterator = iter(self.batches())
         next(iterator)
         start = time.perf_counter()
         for _ in range(batches):
@@ -70,7 +75,7 @@ class Fit:
 
     def on_pipeline(self) -> float:
         """Seconds for a step."""
-        return self._fit(self._pipeline(), self.whole)
+        return self._fit(self.batches(), self.whole)
 
     def on_batch_that_is_there(self) -> float:
         """Seconds for a step."""
@@ -85,7 +90,7 @@ class Fit:
             waits.append(float(wait))
             return metrics
 
-        seconds = self._fit(self._pipeline(), step)
+        seconds = self._fit(self.batches(), step)
         return statistics.mean(waits[self.warm :]) / seconds
 
     def _clocked(self, iterator: tf.data.Iterator) -> tuple[tf.Tensor, dict]:
@@ -158,7 +163,7 @@ def main() -> None:
     mnist = load_mnist("auto")
     facts = environment.facts()
     tf.config.experimental.enable_op_determinism()  # As in a run.
-    report = {
+    report: dict[str, Any] = {
         "command": "python -m benchmarks.pipeline",
         "n": ROUNDS,
         "data": mnist.description,

@@ -20,9 +20,11 @@ import os
 import statistics
 import tempfile
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-from keras_mnist_sum.distribution import launcher
+from keras_mnist_sum.distribution import cluster
 
 BATCH_SIZE = 512
 ROUNDS = 7
@@ -160,7 +162,7 @@ def on_paper(report: dict) -> None:
 
 def start(
     role: str, index: int, cores: list[int], folder: str, tf_config: str = ""
-) -> tuple[Connection, multiprocessing.Process]:
+) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(
@@ -171,7 +173,7 @@ def start(
 
 
 def start_two(role: str, cores: list[int], folder: str) -> list:
-    addresses = launcher.free_addresses(len(cores))
+    addresses = cluster.free_addresses(len(cores))
     processes = []
     for index, core in enumerate(cores):
         task = {"type": "worker", "index": index}
@@ -181,7 +183,7 @@ def start_two(role: str, cores: list[int], folder: str) -> list:
     return processes
 
 
-def ask(processes: list, what: str):
+def ask(processes: list, what: str) -> Any:
     """Has all `processes` do `what` together; of times, the longest."""
     for connection, _ in processes:
         connection.send(what)

@@ -11,15 +11,14 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow.trainer import reduce_per_replica
 
+from benchmarks.timing import checkpointing
 from benchmarks.timing import seconds_of_a_step
 from keras_mnist_sum import presets
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.devices import find_devices
-from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.training.optimization import compile_model
-from keras_mnist_sum.training.recording import Recorder
 from keras_mnist_sum.utils import environment
 
 _CHAINED = 16  # sums in a call
@@ -41,9 +40,12 @@ class Worker:
             precision=self.devices.precision(config.precision),
         )
         tf.config.experimental.enable_op_determinism()  # As in a run.
-        images, labels, *_ = load_mnist("sample").hold_out(0.0)
+        mnist = load_mnist("sample")
         data = pipeline.training_dataset(
-            images, labels, self.config, part=self.devices.part(batch_size)
+            mnist.train_images,
+            mnist.train_labels,
+            self.config,
+            part=self.devices.part(batch_size),
         )
         with self.devices.strategy.scope():
             self.model = self.devices.adapt(build_model(self.config))
@@ -74,19 +76,16 @@ class Worker:
         if name == "step":  # With a batch that is there already.
             return self._time(lambda: self.step(self.batch))
         if name == "vote":
-            return self._time(lambda: self.devices.any_worker([False] * 3))
+            return self._time(lambda: self.devices.all_reduce_any([False] * 4))
         variables = self.model.trainable_variables
         shapes = [x.shape for x in variables] if not size else [(int(size),)]
         return self._time(self._sums(shapes), _CHAINED // 4) / _CHAINED
 
     def _fit(self) -> float:
-        """As `training.train` does it."""
-        recorder = Recorder(
-            *(self.folder, 10**9, 10**9, StopRequests(), self.devices),
-            every=10**9,
-        )
+        """As `train` does it."""
+        callbacks = checkpointing(self.folder, self.devices, every=10**9)
         return seconds_of_a_step(
-            self.model, self.shares, self.steps, 1, [recorder]
+            self.model, self.shares, self.steps, 1, callbacks
         )
 
     def _time(self, work: Callable[[], Any], times: int | None = None) -> float:

@@ -51,7 +51,7 @@ def main() -> None:
     if not 1 <= arguments.jobs <= len(cores):
         parser.error(f"--jobs must be 1 to {len(cores)}: {arguments.jobs}")
     each = len(cores) // arguments.jobs
-    shares = queue.SimpleQueue()
+    shares: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
     for job in range(arguments.jobs):
         shares.put(cores[job * each : (job + 1) * each])
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,10 +31,9 @@ from keras_mnist_sum import Predictor  # noqa: E402
 from keras_mnist_sum import load_pretrained  # noqa: E402
 from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
 from keras_mnist_sum.formats import export  # noqa: E402
-from keras_mnist_sum.formats import runtimes  # noqa: E402
-from keras_mnist_sum.formats import saved_model  # noqa: E402
-from keras_mnist_sum.formats.contract import model_inputs  # noqa: E402
-from keras_mnist_sum.formats.pretrained import ONNX_PATH  # noqa: E402
+from keras_mnist_sum.formats.model_file import model_inputs  # noqa: E402
+from keras_mnist_sum.formats.open import open_model  # noqa: E402
+from keras_mnist_sum.formats.pretrained import checked_path  # noqa: E402
 from keras_mnist_sum.utils import environment  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "serving.json"
@@ -43,13 +43,10 @@ BARE = "ONNX Runtime"  # What ratios are to.
 
 LOADING = """
 import sys
-from pathlib import Path
 import numpy as np
-from keras_mnist_sum.formats import runtimes
+from keras_mnist_sum.formats.open import open_model
 
-path = Path(sys.argv[1])
-predict, _ = runtimes.loader(path)(path)
-predict({
+open_model(sys.argv[1]).predict({
     "image": np.ones((1, 28, 28, 1), "float32"),
     "number": np.eye(10, dtype="float32")[:1],
 })
@@ -69,6 +66,7 @@ def main() -> None:
         folder = Path(name)
         model = load_pretrained()
         files = {
+            BARE: checked_path("model.onnx"),
             "LiteRT": export.export(model, folder, "litert").path,
             "LiteRT, int8": export.export(
                 model, folder, "litert", mnist.train_images
@@ -78,14 +76,10 @@ def main() -> None:
         predictor = Predictor.load()
         forms: dict[str, Callable] = {
             "model(...)": model,
-            "SavedModel": saved_model.load_saved_model(saved)[0],
-            BARE: runtimes.load_onnx(ONNX_PATH)[0],
-            **{
-                kind: runtimes.load_litert(path)[0]
-                for kind, path in files.items()
-            },
+            "SavedModel": open_model(saved).predict,
+            **{kind: open_model(path).predict for kind, path in files.items()},
         }
-        asked = {
+        asked: dict[str, dict[str, Callable]] = {
             kind: {
                 "one": lambda answer=answer: answer(one),
                 "many": lambda answer=answer: [answer(x) for x in batches],
@@ -101,7 +95,6 @@ def main() -> None:
             "many": lambda: [predictor(images[x], numbers[x]) for x in slices],
         }
         measured = measure(asked)
-        files = {BARE: ONNX_PATH, **files}
         photo = folder / "photo.png"
         Image.fromarray(255 - images[0]).resize((600, 600)).save(photo)
         commands = {
@@ -113,7 +106,7 @@ def main() -> None:
             *(str(photo), "--number", "3"),
         ]
         seconds = start(commands)
-        report = {
+        report: dict[str, Any] = {
             "command": "python -m benchmarks.serving",
             "n": ROUNDS,
             "answers": measured,
@@ -157,7 +150,9 @@ def measure(asked: dict[str, dict[str, Callable]]) -> dict[str, dict]:
             "ratio": round(
                 statistics.median(
                     mine / bare
-                    for mine, bare in zip(medians[kind], medians[BARE])
+                    for mine, bare in zip(
+                        medians[kind], medians[BARE], strict=True
+                    )
                 ),
                 2,
             ),
@@ -174,8 +169,9 @@ def start(commands: dict[str, list[str]]) -> dict[str, float]:
     times: dict[str, list[float]] = {kind: [] for kind in commands}
     for _ in range(ROUNDS):
         for kind, command in commands.items():
-            run = lambda: subprocess.check_output(command)  # noqa: E731
-            times[kind].append(timed(run))
+            begun = time.perf_counter()
+            subprocess.check_output(command)
+            times[kind].append(time.perf_counter() - begun)
     return {kind: statistics.median(values) for kind, values in times.items()}
 
 

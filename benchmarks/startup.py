@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from keras_mnist_sum.distribution import launcher
+from keras_mnist_sum.distribution import heartbeat
 
 ROUNDS = 7
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,8 +65,8 @@ def until_first_step(arguments: list[str]) -> float:
             stdout=subprocess.DEVNULL,
             env={
                 **os.environ,
-                launcher._HEARTBEAT: str(heart),
-                launcher._LAUNCHER: str(os.getpid()),
+                heartbeat.HEARTBEAT: str(heart),
+                heartbeat.LAUNCHER: str(os.getpid()),
             },
         )
         while heart.stat().st_mtime_ns == still:

@@ -8,6 +8,7 @@ degrees and with a trembling hand.
 """
 
 import argparse
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -17,8 +18,19 @@ from keras_mnist_sum import Predictor
 from keras_mnist_sum.demo.server import SIDE
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
 
+Point = tuple[float, float]
+Stroke = list[Point]
 
-def _arc(x, y, width, height, start, end, n=16):
+
+def _arc(
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    start: float,
+    end: float,
+    n: int = 16,
+) -> Stroke:
     """Points of an ellipse around `(x, y)`; degrees, clockwise from the
     right."""
     angles = np.radians(np.linspace(start, end, n))
@@ -28,7 +40,7 @@ def _arc(x, y, width, height, start, end, n=16):
     ]
 
 
-STROKES = {
+STROKES: dict[int, list[Stroke]] = {
     0: [_arc(0.5, 0.5, 0.62, 1.0, -90, 270)],
     1: [[(0.5, 0.0), (0.5, 1.0)]],
     2: [[*_arc(0.5, 0.3, 0.62, 0.6, -170, 40), (0.18, 1.0), (0.85, 1.0)]],
@@ -58,7 +70,9 @@ STROKES = {
 }
 
 
-def strokes(digit, size=0.7, at=(0.5, 0.5)):
+def strokes(
+    digit: int, size: float = 0.7, at: Point = (0.5, 0.5)
+) -> list[Stroke]:
     """The strokes of a digit, `size` high, around `at`."""
     x, y = at
     return [
@@ -67,7 +81,7 @@ def strokes(digit, size=0.7, at=(0.5, 0.5)):
     ]
 
 
-def canvas(paths, width=0.075):
+def canvas(paths: Iterable, width: float = 0.075) -> np.ndarray:
     """The ink of strokes, as the page sends it.
 
     Args:
@@ -90,7 +104,7 @@ def canvas(paths, width=0.075):
     return np.array(image.reduce(4))
 
 
-def _by_hand(digit, generator):
+def _by_hand(digit: int, generator: np.random.Generator) -> np.ndarray:
     """A drawing of it like no other."""
     uniform = generator.uniform
     size = uniform(0.2, 0.95)
@@ -111,7 +125,7 @@ def _by_hand(digit, generator):
     return canvas(paths, uniform(0.03, 0.1))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100, help="of each digit")
     values = parser.parse_args()

@@ -10,6 +10,7 @@ and `<!-- end -->`, and is replaced there.
 import functools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import costs
@@ -44,7 +45,7 @@ def fill(text: str) -> str:
         FileNotFoundError: If a table names a result that is not there.
         KeyError: If there is no such kind of table.
     """
-    kinds = {
+    kinds: dict[str, Callable[[list[str]], str]] = {
         "summary": _summary,
         "table": _table,
         "commands": _commands,

@@ -31,6 +31,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.data import pipeline  # noqa: E402
+from keras_mnist_sum.data.mnist import Mnist  # noqa: E402
 from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
 from keras_mnist_sum.models.build import build_model  # noqa: E402
 from keras_mnist_sum.models.build import count_multiply_adds  # noqa: E402
@@ -45,7 +46,7 @@ PRECISIONS = ("float32", "bfloat16")
 # Found by a part of an operation's name, the first one that fits.
 _KINDS = {
     "optimizer": "adam_w",
-    "normalization": "batch_normalization",
+    "normalization": "_norm",
     "convolutions": "Conv2D",
     "pooling": "Pool",
     "ReLU": "Relu",
@@ -67,13 +68,13 @@ def main() -> None:
             for _ in range(times):
                 run()
             seconds[kind].append((time.perf_counter() - start) / times)
-    report = {}
+    report: dict[str, dict[str, float]] = {}
     for kind, (_, operations) in kinds.items():
         products = seconds[f"matrix product, {kind.split(', ')[1]}"][1:]
         # Round by round, so that both had the same noise.
         shares = [
             (operations / step) / (2 * SIDE**3 / product)
-            for step, product in zip(seconds[kind][1:], products)
+            for step, product in zip(seconds[kind][1:], products, strict=True)
         ]
         step = statistics.median(seconds[kind][1:])
         report[kind] = {
@@ -87,18 +88,18 @@ def main() -> None:
             f"{100 * report[kind]['share_of_product']:6.0f} % of the product"
         )
     print(f"medians of {ROUNDS} rounds of {STEPS} steps")
-    shares = {
+    parts = {
         precision: _shares(kinds[f"residual, {precision}"][0])
         for precision in PRECISIONS
     }
-    for precision, parts in shares.items():
-        words = ", ".join(f"{kind} {x:.0f} %" for kind, x in parts.items())
+    for precision, shares_of in parts.items():
+        words = ", ".join(f"{kind} {x:.0f} %" for kind, x in shares_of.items())
         print(f"residual, {precision}: {words}")
     result = {
         "command": "python -m benchmarks.throughput",
         "n": ROUNDS,
         "kinds": report,
-        "percent_of_a_step": shares,
+        "percent_of_a_step": parts,
         "environment": environment.facts(),
     }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
@@ -119,12 +120,14 @@ def _product(precision: str) -> tuple[Callable[[], None], float]:
 
 
 def _step(
-    preset: str, precision: str, mnist
+    preset: str, precision: str, mnist: Mnist
 ) -> tuple[Callable[[], None], float]:
     config = presets.get(preset).config
     config = dataclasses.replace(config, precision=precision)
-    images, labels, *_ = mnist.hold_out(0.0)
-    batch = next(iter(pipeline.training_dataset(images, labels, config)))
+    batches = pipeline.training_dataset(
+        mnist.train_images, mnist.train_labels, config
+    )
+    batch = next(iter(batches))
     model = compile_model(build_model(config), config)
     step = tf.function(model.train_step, autograph=False)
 

@@ -2,9 +2,15 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+from keras_mnist_sum.distribution.devices import Distribution
+from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.training.callbacks.checkpoint import SaveCheckpoints
+from keras_mnist_sum.training.state import RunState
 
 WARM = 4  # The first steps of a `fit`, not timed: the buffers are still empty.
 
@@ -40,3 +46,31 @@ def seconds_of_a_step(
         verbose=0,
     )
     return (ends[-1] - ends[warm - 1]) / (steps - warm)
+
+
+def checkpointing(
+    folder: Path, devices: Distribution, every: int
+) -> list[keras.callbacks.Callback]:
+    """The callbacks of a run that talk to other workers and save checkpoints,
+    for a `fit` without end.
+
+    Args:
+        folder: Where to write.
+        devices: What trains.
+        every: Steps between checkpoints.
+    """
+    state = RunState(steps=10**9, steps_per_epoch=10**9)
+
+    def count(batch: int, logs: dict | None) -> None:
+        state.step += 1
+
+    return [
+        keras.callbacks.LambdaCallback(on_train_batch_end=count),
+        SaveCheckpoints(
+            folder=folder,
+            state=state,
+            devices=devices,
+            requests=StopRequests(),
+            every=every,
+        ),
+    ]

@@ -12,7 +12,9 @@ from benchmarks import peers
 from benchmarks import peers_plot
 from benchmarks import peers_report
 from benchmarks import peers_worker
+from keras_mnist_sum import presets
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.run_directory import Run
 
 ROOT = peers.ROOT
 
@@ -110,7 +112,7 @@ def test_summary_compares_everyone_in_a_row_each(report):
     assert peers_report.summary(report).splitlines()[3].endswith("| never |")
 
 
-def test_what_never_gets_there_is_no_faster(report):
+def test_never_reaching_the_best_peer_is_no_speedup(report):
     points = report["competitors"]["hard_argmax"]["runs"][0]["points"]
     points[3]["sum"] = 99.9
     sums = peers_report.aims(report)[0]
@@ -237,7 +239,7 @@ def test_diverged_run_is_tried_with_another_seed(monkeypatch):
     assert [point.get("digit") for point in runs[0]["points"]] == [80.0, None]
 
 
-def test_what_always_diverges_is_given_up(monkeypatch):
+def test_gives_up_what_always_diverges(monkeypatch):
     bad = [Training((1, None, False)) for _ in range(6)]
     runs = trained(monkeypatch, 2, *bad)
     assert [run["state"] for run in runs] == 6 * ["diverged"]
@@ -264,13 +266,13 @@ def test_score_counts_all_pairs_and_digits_of_images():
     images = np.zeros((20, 28, 28), "uint8")
     images[:, 0, 0] = labels
 
-    def answer(batch):
+    def predict(batch):
         digit = np.eye(10)[batch[:, 0, 0]]  # right
         total = digit.argmax(axis=1)[:, None] + np.arange(10)
         total[:, 3] = 18  # wrong, but for 9 + 9, which is not asked with 3
         return {"digit": digit[:, None], "sum": np.eye(19)[total]}
 
-    assert peers_worker.score(answer, images, labels) == {
+    assert peers_worker.score(predict, images, labels) == {
         "digit": 100.0,
         "sum": 90.0,
     }
@@ -285,7 +287,7 @@ def test_score_counts_all_pairs_and_digits_of_images():
     "flags",
     [["--only", "nobody"], ["--seeds", "0"], ["--budget", "-1"]],
 )
-def test_wrong_flags_are_refused_in_one_line(flags, capsys, tmp_path):
+def test_rejects_wrong_flags_in_one_line(flags, capsys, tmp_path):
     out = tmp_path / "out.json"
     assert peers.main([*flags, "--out", str(out)]) == 2
     error = capsys.readouterr().err
@@ -309,7 +311,6 @@ def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
     import keras
 
     from benchmarks import peers_torch
-    from keras_mnist_sum import presets
     from keras_mnist_sum.models.build import build_model
     from keras_mnist_sum.training.optimization import compile_model
 
@@ -376,7 +377,6 @@ def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
 def test_networks_in_pytorch_have_the_published_sizes():
     pytest.importorskip("torch", reason="requirements-peers.txt")
     from benchmarks import peers_torch
-    from keras_mnist_sum import presets
     from keras_mnist_sum.models.build import build_model
 
     def sizes(name):
@@ -421,11 +421,49 @@ def test_shuffled_batches_hold_each_example_once_an_epoch():
     assert list(first) != list(second)
 
 
-def test_ours_are_trained_through_the_recorder_that_is_replaced():
-    from keras_mnist_sum.training import fit
-    from keras_mnist_sum.training.recording import Recorder
+class Ended(Exception):
+    """Where a competitor's process would end."""
 
-    assert fit.Recorder is Recorder
+
+class Connection:
+    """A benchmark that gives so many turns."""
+
+    def __init__(self, turns):
+        self.turns = turns
+        self.received = []
+
+    def send(self, message):
+        self.received.append(message)
+
+    def recv(self):
+        if not self.turns:
+            raise Ended
+        self.turns -= 1
+        return "go"
+
+
+def test_ours_takes_its_turns_in_train(digits, tmp_path):
+    from benchmarks import peers_keras
+
+    images, labels = (np.concatenate(6 * [array]) for array in digits)
+    arrays = {"x_train": images, "y_train": labels}
+    arrays |= {"x_test": images[:50], "y_test": labels[:50]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    connection = Connection(2)
+    turns = peers_worker.Turns(connection, arrays, 2, smoke=True)
+    with pytest.raises(Ended):
+        peers_keras.train("fast", arrays, tmp_path / "mnist.npz", 3, turns)
+    begin, *points = connection.received
+    assert (begin["steps"], begin["images_in_an_epoch"]) == (6, 300)
+    assert begin["parameters"] == presets.get("fast").parameters
+    assert [point["step"] for point in points] == [3, 6]
+    assert [point["images"] for point in points] == [3 * 256, 6 * 256]
+    assert [point["last"] for point in points] == [False, True]
+    for point in points:
+        assert set(point["scores"]) == {"digit", "sum", "difference"}
+    # What comes after the last step is not done.
+    assert Run(tmp_path / "fast-3").read_config().seed == 3
+    assert not Run(tmp_path / "fast-3").model.exists()
 
 
 @pytest.mark.slow
