@@ -1,7 +1,8 @@
 """The figures in the pages are those of the committed results."""
 
-import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,15 @@ from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 
 RESULTS = {path.stem: path for path in tables.RESULTS.glob("*.json")}
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "keras_mnist_sum").rglob("*.md")),
+]
+TESTS = "\n".join(
+    path.read_text() for path in sorted((ROOT / "tests").rglob("*.py"))
+)
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda path: path.name)
@@ -29,11 +39,50 @@ def test_preset_says_what_its_results_say():
         n = report["n"]
         score = f"{mean:.2f} ± {std:.2f}" if n > 1 else f"{mean:.2f}"
         assert f"{score} % all three right (n = {n})" in preset.expected
-        config = dataclasses.asdict(preset.config)
+        config = preset.config.to_dict()
         for field in ("seed", "data", "data_dir"):
             del config[field]
         if config["precision"] == "auto":  # A result has what that stood for.
             del config["precision"]
         # A field that came later had its default then.
-        then = dataclasses.asdict(Config(**report["config"]))
+        then = Config.from_json(json.dumps(report["config"])).to_dict()
         assert {name: then[name] for name in config} == config
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        target, _, anchor = link.partition("#")
+        if target.startswith("http"):
+            continue
+        path = page.parent / target if target else page
+        assert path.exists(), link
+        if anchor:
+            titles = re.findall("^#+ (.*)", path.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", x.lower()) for x in titles]
+            assert anchor in [x.replace(" ", "-") for x in slugs], link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_tests_that_a_page_names_exist(page):
+    for name in re.findall(r"`([a-z0-9_.]+)`", page.read_text()):
+        if name.endswith(".py"):
+            found = not name.startswith("test_") or any(
+                ROOT.glob(f"tests/**/{name}")
+            )
+        elif name.count("_") + ("..." in name) >= 3:  # A sentence.
+            pattern = re.escape(name).replace(r"\.\.\.", r"\w+")
+            found = re.search(rf"def test_{pattern}\(", TESTS)
+        else:
+            found = True
+        assert found, name
+
+
+def test_each_promise_of_reliability_has_a_test():
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    promised, _, _ = text.partition("\n## How")
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", promised, re.MULTILINE)
+    promises = {promise: x for promise, x in rows if promise != "promise"}
+    assert len(promises) > 25
+    for promise, tests in promises.items():
+        assert re.search("`[a-z0-9_.]{12,}`", tests), promise
