@@ -1,6 +1,6 @@
 """Teaches the model one answer more: the product of digit and number.
 
-    python examples/new_output.py [DATA] [STEPS]
+    python -m examples.new_output [DATA] [STEPS]
 
 DATA is what `train.py --data` takes. The task is the only thing that is new:
 targets, model, scores, pictures and files follow from it.

@@ -177,10 +177,12 @@ class Config:
         0.001, "last learning rate, as a share of the peak", range=(0, 1)
     )
     beta_1: float = setting(
-        0.9, "AdamW's first decay rate; SGD's momentum", range=(0, BELOW_1)
+        0.9,
+        "first decay rate of the optimizer, or momentum",
+        range=(0, BELOW_1),
     )
     beta_2: float = setting(
-        0.99, "AdamW's second decay rate; Adadelta's rho", range=(0, BELOW_1)
+        0.99, "second decay rate of the optimizer, or rho", range=(0, BELOW_1)
     )
     weight_decay: float = setting(
         1e-2, "decoupled weight decay, on kernels only", range=(0, 100)

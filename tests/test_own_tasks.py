@@ -41,7 +41,10 @@ TASKS = {
 TINY = dict(backbone="small", width=2, batch_size=10, validation_fraction=0.2)
 
 
-@pytest.fixture(scope="module", params=TASKS)
+SLOW = [pytest.param("another order", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=[*list(TASKS)[:3], *SLOW])
 def trained(request, digits, tmp_path_factory):
     """`(task, run_dir, results, data)` of a run of a few steps."""
     folder = tmp_path_factory.mktemp("own")

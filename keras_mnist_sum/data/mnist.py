@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from typing import Self
 
 import numpy as np
@@ -69,6 +70,27 @@ class Mnist:
     description: str
     data_dir: str | None = None
     warning: str = ""
+
+    @classmethod
+    def of(cls, data: Any) -> "Mnist":
+        """Takes an `Mnist`, four arrays as `from_arrays` has them, or two pairs
+        of arrays as `keras.datasets` has them.
+
+        Raises:
+            InputError: If `data` is something else, or `from_arrays` does.
+        """
+        if isinstance(data, Mnist):
+            return data
+        parts = list(data) if isinstance(data, tuple | list) else []
+        if [type(part) for part in parts] == [tuple, tuple]:
+            parts = [*parts[0], *parts[1]]
+        if len(parts) != 4:
+            raise InputError(
+                "`data` must be an `Mnist`, or train_images, train_labels, "
+                f"test_images and test_labels. Received: {len(parts)} parts of "
+                f"a {type(data).__name__}"
+            )
+        return cls.from_arrays(*parts)
 
     @classmethod
     def from_arrays(

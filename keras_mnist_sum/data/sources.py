@@ -119,7 +119,11 @@ def _from_path(path: Path) -> Mnist:
         arrays = _read_npz(path)
     else:
         own = str(path) == "arrays"  # as `Mnist.from_arrays` has it
-        what = "which no file holds" if own else "which does not exist"
+        what = (
+            "which no file holds: say another by --data"
+            if own
+            else "which does not exist"
+        )
         raise InputError(
             "`data` must be auto, tfds, sample, a folder of IDX files or an "
             f".npz file. Received: data={str(path)!r}, {what}"

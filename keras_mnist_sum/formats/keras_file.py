@@ -200,7 +200,10 @@ def _check_parts(config: object) -> None:
                 name == layers.allowed_layers()[where].__name__
             )
             if not known and (name, where) not in _PARTS:
-                raise _Refused(f"it has a part {name!r} of {where!r}")
+                raise _Refused(
+                    f"it has a part {name!r} of {where!r}; a layer of your own "
+                    "must be allowed by models.layers.allow_layer"
+                )
 
 
 def _count_stored(content: bytes) -> int:

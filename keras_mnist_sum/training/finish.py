@@ -12,6 +12,7 @@ from keras_mnist_sum.evaluation.evaluate import table_cells_correct
 from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
 from keras_mnist_sum.reporting import curves
 from keras_mnist_sum.reporting import image_grids
@@ -41,6 +42,7 @@ def finish(
         InputError: If the system refuses to write, or an exported model does
             not answer as `model` does.
     """
+    model = copy_model(model, "float32")  # What is scored is what is saved.
     if not run.model.exists():
         export(model, run.path, "keras")
     if keras.backend.backend() != "tensorflow":

@@ -115,8 +115,7 @@ def train(
         Stopped: On SIGINT or SIGTERM, after the running step.
     """
     _check_arguments(callbacks, checkpoint_every, tensorboard)
-    if data is not None and not isinstance(data, Mnist):
-        data = Mnist.from_arrays(*data)
+    data = None if data is None else Mnist.of(data)
     config = _combine(config, data, task, model)
     with (
         console.setup_logging(verbose),

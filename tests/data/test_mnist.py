@@ -90,3 +90,14 @@ def test_rejects_own_arrays_that_are_not_mnist(digits, message, change):
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=message.replace("train", "test")):
         Mnist.from_arrays(digits[0], digits[1], images, labels)
+
+
+def test_takes_four_arrays_or_two_pairs(digits):
+    images, labels = digits
+    four = Mnist.of((images, labels, images[:20], labels[:20]))
+    pairs = Mnist.of(((images, labels), (images[:20], labels[:20])))
+    for mnist in (four, pairs, Mnist.of(four)):
+        assert len(mnist.train_images) == 50 and len(mnist.test_images) == 20
+    for wrong in ((images, labels), images, [images], "mnist"):
+        with pytest.raises(InputError, match="`data` must be an `Mnist`"):
+            Mnist.of(wrong)

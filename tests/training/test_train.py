@@ -14,7 +14,9 @@ from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data import sources
+from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.evaluation.evaluate import evaluate
 from keras_mnist_sum.formats.keras_file import load_model
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.formats.run_directory import Run
@@ -24,7 +26,7 @@ from keras_mnist_sum.reporting import image_grids
 from keras_mnist_sum.training import train as training
 from keras_mnist_sum.training.optimization import compile_model
 
-TINY = dict(width=4, steps=6, batch_size=10)
+TINY = dict(backbone="small", width=4, steps=6, batch_size=10)
 RESULTS = (
     "data images pairs correct all_correct contradictory calibration_error "
     "mean_absolute_error accuracy table_cells_right parameters multiply_adds "
@@ -218,6 +220,22 @@ def test_arrays_of_the_user_train_and_test(digits, npz, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_results_are_those_of_the_saved_model_in_any_precision(
+    digits, tmp_path
+):
+    """What bfloat16 rounds otherwise is scored as it is saved: in float32."""
+    sample = load_mnist("sample", test_only=True)
+    results = training.train(
+        Config(precision="bfloat16", **TINY),
+        tmp_path,
+        data=(*digits, sample.test_images, sample.test_labels),
+        verbose=0,
+    )
+    scores = evaluate(tmp_path, sample)
+    assert results["correct"] == scores.correct
+    assert results["calibration_error"] == scores.calibration_error
+
+
 def test_arrays_that_are_no_images_are_refused_before_any_work(
     digits, tmp_path
 ):
@@ -315,7 +333,7 @@ def test_model_that_could_not_be_loaded_is_refused_before_any_work(
         return keras.layers.Dense(10)(keras.layers.Flatten()(x))
 
     monkeypatch.setitem(BACKBONES, "small", unlisted)
-    config = Config(data=str(npz), backbone="small", **TINY)
+    config = Config(data=str(npz), **TINY)
     with pytest.raises(InputError, match="allow_layer.*Received"):
         training.train(config, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
