@@ -41,10 +41,11 @@ TASKS = {
 TINY = dict(backbone="small", width=2, batch_size=10, validation_fraction=0.2)
 
 
-SLOW = [pytest.param("another order", marks=pytest.mark.slow)]
+FIRST, *OTHERS = TASKS
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in OTHERS]
 
 
-@pytest.fixture(scope="module", params=[*list(TASKS)[:3], *SLOW])
+@pytest.fixture(scope="module", params=[FIRST, *OTHERS])
 def trained(request, digits, tmp_path_factory):
     """`(task, run_dir, results, data)` of a run of a few steps."""
     folder = tmp_path_factory.mktemp("own")

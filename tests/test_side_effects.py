@@ -6,6 +6,7 @@ import random
 import keras
 import matplotlib
 import numpy as np
+import pytest
 
 from keras_mnist_sum import Config
 from keras_mnist_sum import build_model
@@ -66,6 +67,7 @@ def test_model_is_saved_and_trained_further_after_a_look(digits, tmp_path):
     assert int(model.optimizer.iterations) == 6
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing_in_the_process(digits, tmp_path):
     model = build_model(Config(**TINY))
     look_at(model, digits, tmp_path / "first")  # imports what it needs

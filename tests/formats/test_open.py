@@ -32,7 +32,9 @@ TASKS = {
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("head", ["table", "regression"])
+@pytest.mark.parametrize(
+    "head", ["table", pytest.param("regression", marks=pytest.mark.slow)]
+)
 def test_file_says_its_task_preset_and_version(format, task, head, tmp_path):
     config = Config(preset="mine", head=head, **TASKS[task], **TINY)
     path = export(build_model(config), tmp_path, format).path

@@ -325,14 +325,13 @@ def test_outputs_are_those_of_any_task_in_its_order(inputs):
     assert list(build.learned_tables(model)) == ["sum", "product", "greater"]
 
 
-@pytest.mark.parametrize("pixel", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_image_that_is_not_finite_gives_nan(inputs, backbone, pixel):
+def test_image_that_is_not_finite_gives_nan(inputs, backbone):
     model = build.build_model(Config(backbone=backbone, **TINY))
-    inputs["image"][2, 9, 9] = pixel
+    inputs["image"][:3, 9, 9, 0] = [np.nan, np.inf, -np.inf]
     for predictions in model.predict(inputs, verbose=0).values():
-        assert np.isnan(predictions[2]).all()
-        assert np.isfinite(np.delete(predictions, 2, axis=0)).all()
+        assert np.isnan(predictions[:3]).all()
+        assert np.isfinite(predictions[3:]).all()
 
 
 @pytest.mark.parametrize("head", HEADS)

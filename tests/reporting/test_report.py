@@ -348,6 +348,7 @@ def test_report_of_a_run_goes_into_it_and_agrees_with_the_json(
     assert evaluate.main(["--report"]) == 0  # again, over the first
 
 
+@pytest.mark.slow
 def test_report_of_another_task_replaces_the_one_before(digits, tmp_path):
     folder = tmp_path / "report"
     for names in (

@@ -199,6 +199,7 @@ def test_short_run_on_the_sample_reads_digits_and_knows_arithmetic(tmp_path):
     assert report["table_cells_right"]["difference"] >= 95
 
 
+@pytest.mark.slow
 def test_arrays_of_the_user_train_and_test(digits, npz, tmp_path):
     """As the same images from a file do."""
     images, labels = digits
@@ -275,6 +276,7 @@ def test_model_to_go_on_from_is_the_start_and_stays_as_it_is(npz, tmp_path):
     start.save(tmp_path / "start.keras")
 
 
+@pytest.mark.slow
 def test_trained_model_is_trained_further(npz, tmp_path):
     config = Config(data=str(npz), precision="auto", **TINY)
     training.train(config, tmp_path / "first", verbose=0)
