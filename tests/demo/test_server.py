@@ -402,7 +402,10 @@ def test_ctrl_c_ends_it_while_a_browser_is_connected():
         assert line.startswith("draw at http://127.0.0.1:")
         address = line.split("/")[2].split(":")
         # A browser that stays connected holds nothing up.
-        with socket.create_connection((address[0], int(address[1]))):
+        browser = http.client.HTTPConnection(address[0], int(address[1]))
+        with contextlib.closing(browser):
+            browser.request("GET", "/")
+            browser.getresponse().read()
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
