@@ -178,11 +178,11 @@ class Config:
     )
     beta_1: float = setting(
         0.9,
-        "first decay rate of the optimizer, or momentum",
+        "first decay rate, or momentum",
         range=(0, BELOW_1),
     )
     beta_2: float = setting(
-        0.99, "second decay rate of the optimizer, or rho", range=(0, BELOW_1)
+        0.99, "second decay rate, or rho", range=(0, BELOW_1)
     )
     weight_decay: float = setting(
         1e-2, "decoupled weight decay, on kernels only", range=(0, 100)

@@ -25,6 +25,9 @@ from typing import NoReturn
 from typing import get_args
 from typing import get_origin
 
+from keras_mnist_sum import presets
+from keras_mnist_sum.config import DIFFERENCES
+from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
@@ -32,7 +35,6 @@ from keras_mnist_sum.errors import WorkerLostError
 from keras_mnist_sum.utils.console import setup_logging
 
 if TYPE_CHECKING:
-    from keras_mnist_sum.config import Config
     from keras_mnist_sum.data.mnist import Mnist
 
 _REFUSALS = (
@@ -156,8 +158,6 @@ def add_config_arguments(
         default: What help says of the default, where there is one. Default:
             what the presets have.
     """
-    from keras_mnist_sum.config import Config  # Imports numpy.
-
     for field in dataclasses.fields(Config):
         if field.metadata["flag"] and (not names or field.name in names):
             parser.add_argument(
@@ -165,6 +165,16 @@ def add_config_arguments(
                 help=f"{field.metadata['help']}{_default(field.name, default)}",
                 **_kind(field),
             )
+
+
+def add_difference_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds `--difference`, for `open_model`."""
+    parser.add_argument(
+        "--difference",
+        metavar="|".join(DIFFERENCES),
+        help="which difference the model computes, for a file that does not "
+        "say so (default: absolute)",
+    )
 
 
 def _kind(field: dataclasses.Field) -> dict[str, Any]:
@@ -190,8 +200,6 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _default(name: str, words: str) -> str:
-    from keras_mnist_sum import presets
-
     value = getattr(presets.PRESETS[presets.DEFAULT].config, name)
     if value is None:  # The field's help says what that means.
         return ""
@@ -204,7 +212,7 @@ def _default(name: str, words: str) -> str:
     return f" (default: {words})"
 
 
-def config_of(values: argparse.Namespace, base: "Config") -> "Config":
+def config_of(values: argparse.Namespace, base: Config) -> Config:
     """`base` with the values of the flags that were given.
 
     Args:
@@ -232,7 +240,7 @@ def config_of(values: argparse.Namespace, base: "Config") -> "Config":
 
 def load_data(
     values: argparse.Namespace,
-    config: "Config | None" = None,
+    config: Config | None = None,
     test_only: bool = False,
 ) -> "Mnist":
     """Loads MNIST from where the flags `--data` and `--data-dir` say, else from

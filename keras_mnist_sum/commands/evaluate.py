@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_mnist_sum.commands import cli
-from keras_mnist_sum.config import DIFFERENCES
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.utils import atomic_files
@@ -36,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_config_arguments(
         parser, ("data", "data_dir"), "the run's; auto for another model"
     )
-    parser.add_argument(
-        "--difference",
-        metavar="|".join(DIFFERENCES),
-        help="which difference the model computes, for a file that does not "
-        "say so (default: absolute)",
-    )
+    cli.add_difference_argument(parser)
     parser.add_argument(
         "--json",
         type=Path,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_mnist_sum.config import DIFFERENCES
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils.atomic_files import make_folder
 
@@ -57,12 +57,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run directory, a .keras, .onnx or .tflite file or a SavedModel "
         "directory (default: the model that comes with the package)",
     )
-    parser.add_argument(
-        "--difference",
-        metavar="|".join(DIFFERENCES),
-        help="which difference the model computes, for a file that does not "
-        "say so (default: absolute)",
-    )
+    cli.add_difference_argument(parser)
 
 
 def run(values: argparse.Namespace) -> int:

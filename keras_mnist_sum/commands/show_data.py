@@ -93,7 +93,7 @@ def run(values: argparse.Namespace) -> None:
     drawn = {
         name: target[:, 0].astype("int64")  # A regression's values.
         if (target := targets[name]).ndim == 2
-        else output.decode(np.eye(output.num_classes)[target])
+        else np.array(output.values)[target]
         for name, output in config.task.items()
     }
     figure = image_grids.batch(

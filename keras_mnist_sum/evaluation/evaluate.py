@@ -16,11 +16,11 @@ from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Predict
-from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.model_file import image_input
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import copy_model
-from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import learned_tables
+from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 
@@ -89,8 +89,7 @@ def predict_all_pairs(
     if isinstance(model, OpenedModel):
         keras_model, task = model.keras_model, model.task
     else:
-        info = info_of(model)
-        keras_model, task = model, info.task if info else Task.named()
+        keras_model, task = model, task_of(model)
     if keras_model is not None:
         predict = pair_predictor_of_model(keras_model)
     else:
@@ -98,7 +97,7 @@ def predict_all_pairs(
     batches = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
-        batches.append(predict(model_inputs(batch, digits[:0])["image"]))
+        batches.append(predict(image_input(batch)))
     outputs = {
         name: np.concatenate([batch[name] for batch in batches])
         for name in task

@@ -18,10 +18,9 @@ from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.open import FORMATS
 from keras_mnist_sum.models.build import copy_model
-from keras_mnist_sum.models.build import info_of
+from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
-from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.quiet import silence
 
@@ -171,8 +170,7 @@ def compare(
         path: Where that will be.
         pairs: `image` and `number`.
     """
-    info = info_of(model)
-    task = info.task if info else Task.named()
+    task = task_of(model)
     parts = [
         opened.predict({name: x[start:end] for name, x in pairs.items()})
         for start, end in ((0, 1), (1, 3), (3, 10), (10, None))

@@ -6,7 +6,6 @@ file holds.
 """
 
 import copy
-import dataclasses
 import io
 import json
 import math
@@ -95,10 +94,15 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
             f"Received: {str(path)!r} ({why})"
         ) from error
     # Some parts tell only by a call that they were made with nonsense.
-    specs = io_specs(model)
-    checked_model(path, lambda x: model(x, training=False), *specs, info, task)
-    opened = checked_model(path, model.predict_on_batch, *specs, info, task)
-    return dataclasses.replace(opened, keras_model=model)
+    return checked_model(
+        path,
+        model.predict_on_batch,
+        *io_specs(model),
+        info,
+        task,
+        keras_model=model,
+        trial=lambda x: model(x, training=False),  # Traces nothing.
+    )
 
 
 def io_specs(model: keras.Model) -> tuple[Specs, Specs]:

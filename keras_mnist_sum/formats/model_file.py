@@ -44,8 +44,12 @@ def model_inputs(
         `image`, float32 `(batch, 28, 28, 1)` in 0-1, and `number`, float32
         one-hot `(batch, 10)`.
     """
-    pixels = images.reshape(len(images), *IMAGE_SHAPE)
-    return {"image": pixels / np.float32(255), "number": _ONE_HOT[numbers]}
+    return {"image": image_input(images), "number": _ONE_HOT[numbers]}
+
+
+def image_input(images: np.ndarray) -> np.ndarray:
+    """uint8 images `(batch, 28, 28)` as float32 `(batch, 28, 28, 1)`, 0-1."""
+    return images.reshape(len(images), *IMAGE_SHAPE) / np.float32(255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,7 @@ def checked_model(
     info: ModelInfo | None,
     task: Task | None = None,
     keras_model: Any = None,
+    trial: Predict | None = None,
 ) -> OpenedModel:
     """Checks a model from a file, by what it declares and by a try.
 
@@ -91,6 +96,7 @@ def checked_model(
         task: What it computes, if the file does not say. Default: digit, sum
             and absolute difference.
         keras_model: The same as a `keras.Model`.
+        trial: How the try runs it, if that is done sooner in another way.
 
     Raises:
         InputError: If it is not a model of that task, or cannot be run.
@@ -98,6 +104,21 @@ def checked_model(
     task = info.task if info else task or Task.named()
     _check_specs(inputs, outputs, task, str(path), bool(info))
 
+    blank = np.zeros((2, *IMAGE_SHAPE), "uint8")
+    answers = _guarded(trial or run, path)(
+        model_inputs(blank, np.array([3, 4]))
+    )
+    for name, (shape, _) in outputs.items():
+        found = answers[name].shape
+        if shape is None or found != (2, *shape[1:]):
+            raise InputError(
+                "A model must give what it declares. "
+                f"Received: {str(path)!r} with {name} of shape {found}"
+            )
+    return OpenedModel(path, _guarded(run, path), task, info, keras_model)
+
+
+def _guarded(run: Predict, path: Path) -> Predict:
     def predict(arrays: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         check_arrays(arrays)
         try:
@@ -111,16 +132,7 @@ def checked_model(
                 f"Received: {str(path)!r} ({type(error).__name__})"
             ) from error
 
-    blank = np.zeros((2, *IMAGE_SHAPE), "uint8")
-    answers = predict(model_inputs(blank, np.array([3, 4])))
-    for name, (shape, _) in outputs.items():
-        found = answers[name].shape
-        if shape is None or found != (2, *shape[1:]):
-            raise InputError(
-                "A model must give what it declares. "
-                f"Received: {str(path)!r} with {name} of shape {found}"
-            )
-    return OpenedModel(path, predict, task, info, keras_model)
+    return predict
 
 
 def _check_specs(

@@ -85,15 +85,24 @@ def open_model(
     if format.tensorflow:
         import_tensorflow()
     opened = format.load().open_file(file, task)
-    if difference and opened.task != task:
-        raise InputError(
-            "`difference` is for a file that does not say what its outputs "
-            f"are. Received: difference={difference!r} for {str(path)!r}, of "
-            f"{opened.task!r}"
-        )
+    check_difference(opened, difference)
     if not config:
         return opened
     return dataclasses.replace(opened, path=path, config=config)
+
+
+def check_difference(opened: OpenedModel, difference: str | None) -> None:
+    """Refuses a `difference` other than that which a model says it computes.
+
+    Raises:
+        InputError: If it is another.
+    """
+    if difference and opened.task != Task.named(difference=difference):
+        raise InputError(
+            "`difference` is for a file that does not say what its outputs "
+            f"are. Received: difference={difference!r} for "
+            f"{str(opened.path)!r}, of {opened.task!r}"
+        )
 
 
 def run_config(path: Path) -> Config | None:

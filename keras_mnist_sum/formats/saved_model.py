@@ -17,6 +17,7 @@ from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.models.build import info_of
+from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.models.info import KEY
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import IMAGE_SHAPE
@@ -39,7 +40,7 @@ def write(model: keras.Model, path: Path) -> None:
     """
     info = info_of(model)
     with system_errors():
-        save_functions(model, path, signatures(model, info))
+        save_functions(model, path, signatures(model))
         write_warmup(path)
     if info:
         (path / _INFO).write_text(info.to_json(), encoding="utf-8")
@@ -72,9 +73,7 @@ def _input_specs() -> dict[str, tf.TensorSpec]:
     }
 
 
-def signatures(
-    model: keras.Model, info: ModelInfo | None
-) -> dict[str, Callable]:
+def signatures(model: keras.Model) -> dict[str, Callable]:
     """The signatures `serving_default` and `serve_raw` of a model.
 
     `serving_default` is the model: `image`, float32 `(batch, 28, 28, 1)`, and
@@ -90,7 +89,7 @@ def signatures(
     Both refuse an empty batch, and images and numbers that are not equally
     many. A refusal is TensorFlow's `InvalidArgumentError`, which says why.
     """
-    task = info.task if info else Task.named()
+    task = task_of(model)
 
     @tf.function
     def serving_default(image: tf.Tensor, number: tf.Tensor) -> dict:

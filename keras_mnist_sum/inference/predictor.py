@@ -15,6 +15,7 @@ from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Predict
 from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.open import check_difference
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.inference.pictures import Picture
@@ -88,17 +89,11 @@ class Predictor:
             InputError: If it is none of these, or says itself that its
                 difference is another.
         """
-        opened = (
-            pretrained.open_pretrained()
-            if target is None
-            else open_model(target, difference)
-        )
-        if difference and opened.task != Task.named(difference=difference):
-            raise InputError(
-                "`difference` is for a file that does not say what its outputs "
-                f"are. Received: difference={difference!r} for a model of "
-                f"{opened.task}"
-            )
+        if target is None:
+            opened = pretrained.open_pretrained()
+            check_difference(opened, difference)
+        else:
+            opened = open_model(target, difference)
         return cls(opened)
 
     def __reduce__(self) -> tuple[Callable, tuple]:

@@ -24,6 +24,7 @@ from keras_mnist_sum.models.layers import Metadata
 from keras_mnist_sum.models.layers import PropagateNaN
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 
 
 def build_model(config: Config | None = None) -> keras.Model:
@@ -104,6 +105,13 @@ def info_of(model: keras.Model) -> ModelInfo | None:
         if isinstance(layer, Metadata):
             return ModelInfo.from_dict(layer.info)
     return None
+
+
+def task_of(model: keras.Model) -> Task:
+    """What `model` computes: digit, sum and absolute difference, if it was
+    built elsewhere."""
+    info = info_of(model)
+    return info.task if info else Task.named()
 
 
 def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
