@@ -177,9 +177,7 @@ class Config:
         0.001, "last learning rate, as a share of the peak", range=(0, 1)
     )
     beta_1: float = setting(
-        0.9,
-        "first decay rate, or momentum",
-        range=(0, BELOW_1),
+        0.9, "first decay rate, or momentum", range=(0, BELOW_1)
     )
     beta_2: float = setting(
         0.99, "second decay rate, or rho", range=(0, BELOW_1)
