@@ -112,6 +112,13 @@ def test_summary_compares_everyone_in_a_row_each(report):
     assert peers_report.summary(report).splitlines()[3].endswith("| never |")
 
 
+def test_peer_that_learned_no_sums_is_not_compared(report):
+    for point in report["competitors"]["hard_argmax"]["runs"][0]["points"]:
+        point["sum"] = 10.0
+    assert "learned no sums" in peers_report.aims(report)[0]
+    assert peers_report.summary(report).splitlines()[3].endswith("|  |")
+
+
 def test_never_reaching_the_best_peer_is_no_speedup(report):
     points = report["competitors"]["hard_argmax"]["runs"][0]["points"]
     points[3]["sum"] = 99.9
