@@ -10,10 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_mnist_sum.evaluation.statistics import Bins
+from keras_mnist_sum.evaluation.statistics import interval_over_images
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 
 _BINS = 15
+_LEAST = np.finfo("float32").tiny  # probability that a logarithm is taken of
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,13 @@ class Scores:
             that is a distribution: how far its confidence is from its
             accuracy, averaged over pairs (Guo et al., 2017,
             https://arxiv.org/abs/1706.04599, with 15 bins of equal width).
+        negative_log_likelihood: Of each output that is a distribution, in nats:
+            the mean of -log p(label).
+        brier_score: Of each output that is a distribution, 0-2: the mean
+            squared distance to the one-hot label (Brier, 1950).
         mean_absolute_error: Of each output that is a value.
+        interval: Of each accuracy that `accuracy` has, 0-1: a 95 % interval
+            for other images of the same kind, as `interval_over_images` has it.
     """
 
     images: int
@@ -40,7 +49,10 @@ class Scores:
     all_correct: int
     contradictory: int
     calibration_error: dict[str, float]
+    negative_log_likelihood: dict[str, float]
+    brier_score: dict[str, float]
     mean_absolute_error: dict[str, float]
+    interval: dict[str, tuple[float, float]]
 
     def accuracy(self) -> dict[str, float]:
         """Share of right predictions, 0-1, of each output and of `all`."""
@@ -84,33 +96,19 @@ class Scores:
 
     def table(self) -> str:
         """A table for a person."""
-        lines = [f"{'output':<14}{'right':>10}{'of':>10}{'accuracy':>11}"]
-        lines += [
-            f"{name:<14}{count:>10,}{self.pairs:>10,}"
-            f"{100 * count / self.pairs:>9.2f} %   {error}".rstrip()
-            for name, count, error in self.rows()
+        lines = [
+            f"{'output':<14}{'right':>10}{'of':>10}{'accuracy':>11}"
+            f"{'95 % interval':>17}"
         ]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, eq=False)
-class Bins:
-    """Predictions of one output, in 15 bins of confidence of equal width.
-
-    Attributes:
-        count: float64 `(15,)`: the predictions in each bin.
-        confidence: float64 `(15,)`: the sum of their confidences.
-        right: float64 `(15,)`: how many of them are right.
-    """
-
-    count: np.ndarray
-    confidence: np.ndarray
-    right: np.ndarray
-
-    def error(self) -> float:
-        """The expected calibration error, 0-1."""
-        gaps = np.abs(self.confidence - self.right)
-        return float(gaps.sum() / self.count.sum())
+        for name, count, error in self.rows():
+            low, high = self.interval.get(name, (np.nan, np.nan))
+            interval = f"{100 * low:.2f} to {100 * high:.2f}"
+            lines.append(
+                f"{name:<14}{count:>10,}{self.pairs:>10,}"
+                f"{100 * count / self.pairs:>9.2f} %"
+                f"{interval if name in self.interval else '':>17}   {error}"
+            )
+        return "\n".join(line.rstrip() for line in lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +168,18 @@ class Predictions:
         }
 
     @cached_property
+    def label_probability(self) -> dict[str, np.ndarray]:
+        """By output that is a distribution, float64 `(images, 10)`: the
+        probability of the label."""
+        found = {}
+        for name in self.confidence:
+            values = np.array(self.task[name].values)
+            classes = np.searchsorted(values, self.labels[name])[..., None]
+            picked = np.take_along_axis(self.outputs[name], classes, axis=-1)
+            found[name] = picked[..., 0].astype("float64")
+        return found
+
+    @cached_property
     def errors(self) -> dict[str, np.ndarray]:
         """By output that is a value, float64 `(images, 10)`: how far it is
         above the label."""
@@ -200,9 +210,26 @@ class Predictions:
             calibration_error={
                 name: self.bins(name).error() for name in self.confidence
             },
+            negative_log_likelihood={
+                name: float(-np.log(p.clip(_LEAST)).mean())
+                for name, p in self.label_probability.items()
+            },
+            brier_score={
+                name: float(
+                    ((self.outputs[name] ** 2).sum(axis=-1) - 2 * p + 1).mean()
+                )
+                for name, p in self.label_probability.items()
+            },
             mean_absolute_error={
                 name: float(np.abs(error).mean())
                 for name, error in self.errors.items()
+            },
+            interval={
+                name: interval_over_images(correct)
+                for name, correct in {
+                    **self.correct,
+                    "all": self.all_correct,
+                }.items()
             },
         )
 

@@ -149,3 +149,38 @@ def test_scores_list_every_output_of_the_task(digits):
         "product 100.00 %, digit 100.00 %, greater 90.00 %, all 90.00 % "
         "right of 500 test pairs"
     )
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_likelihood_and_brier_score_are_those_of_a_plain_count(digits, task):
+    rng = np.random.default_rng(0)
+    outputs = {
+        name: rng.dirichlet(np.ones(output.num_classes), (50, 10))
+        for name, output in task.items()
+    }
+    scores = Predictions(*digits, task, outputs).scores
+    for name, output in task.items():
+        logs, squares = [], []
+        for i, digit in enumerate(digits[1]):
+            for number in range(10):
+                right = output.values.index(output.pair_values[digit, number])
+                probabilities = outputs[name][i, number]
+                logs.append(-np.log(probabilities[right]))
+                label = np.eye(output.num_classes)[right]
+                squares.append(((probabilities - label) ** 2).sum())
+        assert scores.negative_log_likelihood[name] == pytest.approx(
+            np.mean(logs)
+        )
+        assert scores.brier_score[name] == pytest.approx(np.mean(squares))
+
+
+def test_certain_and_wrong_is_a_large_loss_and_no_infinite_one(digits):
+    def change(name, classes):
+        classes[:] = (classes + 1) % 10
+
+    scores = known_predictions(digits, change).scores
+    assert scores.negative_log_likelihood["digit"] == pytest.approx(87.3, abs=1)
+    assert scores.brier_score["digit"] == 2
+    assert scores.accuracy()["digit"] == 0
+    low, high = scores.interval["digit"]
+    assert low == 0 and 0.05 < high < 0.1

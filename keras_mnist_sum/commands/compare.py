@@ -1,0 +1,85 @@
+"""The command `compare`: runs side by side."""
+
+import argparse
+from pathlib import Path
+
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils import atomic_files
+
+HELP = "compare runs: what differs in them, and whether it matters"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what this command takes."""
+    parser.description = (
+        "Scores runs or model files on the same test images. Runs that differ "
+        "by their seed alone are one group, with mean and standard deviation. "
+        "Each group is compared with the first, image by image."
+    )
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="a run directory, or a .keras, .onnx or .tflite file",
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="a row for each group and output, to write",
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="the PNG file to write"
+    )
+    cli.add_config_arguments(
+        parser, ("data", "data_dir"), default="what the first run has"
+    )
+
+
+def run(values: argparse.Namespace) -> None:
+    """Scores and compares, and writes what was asked for.
+
+    Raises:
+        InputError: If a model, the data or a file cannot be used.
+    """
+    for path in (values.csv, values.plot):
+        if path:
+            atomic_files.check_file(path)
+    runs = [x for x in map(Run, values.targets) if x.has_begun]
+    configs = [run.read_config() for run in runs]
+    data = {config.data for config in configs}
+    if len(data) > 1 and not values.data:
+        raise InputError(
+            "These runs have different data: say by --data what to score them "
+            f"on. Received: {', '.join(map(repr, sorted(data)))}"
+        )
+    from keras_mnist_sum.utils.quiet import import_tensorflow
+
+    import_tensorflow()
+    mnist = cli.load_data(
+        values, configs[0] if configs else None, test_only=True
+    )
+    from keras_mnist_sum.evaluation import comparison
+
+    groups = comparison.compare(
+        values.targets, mnist.test_images, mnist.test_labels
+    )
+    print(f"{len(mnist.test_images):,} test images: {mnist.description}\n")
+    print(comparison.table(groups))
+    print(
+        "\nIn percent: mean ± standard deviation over seeds. The interval is "
+        "for other\nimages and these models; p is how likely a difference from "
+        "the first group\nthis large is, were both equally good (McNemar, by "
+        "image)."
+    )
+    if values.csv:
+        atomic_files.write_text(values.csv, comparison.to_csv(groups))
+        print(f"written  {values.csv}")
+    if values.plot:
+        from keras_mnist_sum.reporting.comparison_plot import save_comparison
+
+        save_comparison(values.plot, groups)
+        print(f"written  {values.plot}")

@@ -1,0 +1,215 @@
+"""Runs side by side: what differs in them, and whether it matters."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
+from keras_mnist_sum.evaluation.scores import Scores
+from keras_mnist_sum.evaluation.statistics import interval_over_images
+from keras_mnist_sum.evaluation.statistics import paired_test
+from keras_mnist_sum.formats.open import open_model
+
+# In which two runs of one recipe may differ.
+_NOT_THE_RECIPE = ("seed", "data_dir")
+_ERRORS = ("negative_log_likelihood", "brier_score", "calibration_error")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Models of one recipe, which differ by their seed alone.
+
+    Attributes:
+        settings: The settings in which its recipe differs from those of the
+            other groups, by name; the path, for a model that is not a run's.
+        paths: What was opened, one for each model.
+        scores: Of each model.
+        correct: By output and for `all`, bool `(models, images, 10)`: which
+            predictions are right.
+    """
+
+    settings: dict[str, Any]
+    paths: tuple[Path, ...]
+    scores: tuple[Scores, ...]
+    correct: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """The settings, for a person."""
+        return ", ".join(f"{k} {_plain(v)}" for k, v in self.settings.items())
+
+    def accuracies(self, output: str) -> np.ndarray:
+        """The accuracy of each model, 0-1."""
+        return self.correct[output].mean(axis=(1, 2))
+
+    def interval(self, output: str) -> tuple[float, float]:
+        """A 95 % interval of the mean accuracy, 0-1, for other images."""
+        models = self.correct[output]  # (models, images, 10)
+        return interval_over_images(np.concatenate(list(models), axis=1))
+
+    def images_right(self, output: str) -> np.ndarray:
+        """float64 `(images,)`: in what share of the models all ten pairs of an
+        image are right."""
+        return self.correct[output].all(axis=2).mean(axis=0)
+
+    def p_value(self, output: str, other: "Group") -> float:
+        """How likely a difference this large is, were both equally good: the
+        `paired_test` of images that are right."""
+        return paired_test(
+            self.images_right(output), other.images_right(output)
+        )
+
+
+def compare(
+    targets: Sequence[str | Path], images: np.ndarray, digits: np.ndarray
+) -> list[Group]:
+    """Scores models on the same images, and groups runs of one recipe.
+
+    Args:
+        targets: Runs or model files, as `open_model` takes them.
+        images: uint8 array of shape `(examples, 28, 28)`.
+        digits: Integer array of shape `(examples,)`, their labels.
+
+    Returns:
+        The groups, in the order in which each was first named.
+
+    Raises:
+        InputError: If a model cannot be opened, or is named twice.
+    """
+    members: dict[tuple, list] = {}
+    recipes: dict[tuple, dict[str, Any]] = {}
+    seen: set[Path] = set()
+    for target in targets:
+        model = open_model(target)
+        if model.path.resolve() in seen:
+            raise InputError(
+                f"A model must be named once. Received: {str(target)!r} twice"
+            )
+        seen.add(model.path.resolve())
+        recipe: dict[str, Any] = {"path": str(target)}
+        if model.config:
+            recipe = model.config.to_dict()
+            for name in _NOT_THE_RECIPE:
+                del recipe[name]
+        key = tuple((name, str(value)) for name, value in recipe.items())
+        found = predict_all_pairs(model, images, digits)
+        right = {**found.correct, "all": found.all_correct}
+        members.setdefault(key, []).append((model.path, found.scores, right))
+        recipes[key] = recipe
+    groups = []
+    for key, models in members.items():
+        paths, scores, rights = zip(*models, strict=True)
+        settings = _differences(recipes[key], list(recipes.values()))
+        correct = {
+            name: np.stack([x[name] for x in rights]) for name in rights[0]
+        }
+        groups.append(Group(settings, paths, scores, correct))
+    return groups
+
+
+def _differences(recipe: dict, recipes: list[dict]) -> dict[str, Any]:
+    different = {
+        name: value
+        for name, value in recipe.items()
+        if any(other.get(name, value) != value for other in recipes)
+    }
+    named = {x: recipe[x] for x in ("preset", "path") if x in recipe}
+    return different or named
+
+
+def table(groups: Sequence[Group]) -> str:
+    """The groups for a person: a row each, the first one compared with the
+    others."""
+    names = list(dict.fromkeys(name for x in groups for name in x.correct))
+    header = ["", "n", *names, "95 % interval of all", "p of all"]
+    rows = [header]
+    for letter, group in zip(_letters(groups), groups, strict=True):
+        cells = [
+            _mean_std(group.accuracies(x)) if x in group.correct else ""
+            for x in names
+        ]
+        low, high = (100 * end for end in group.interval("all"))
+        p = ""
+        if group is not groups[0]:
+            p = f"{group.p_value('all', groups[0]):.2g}"
+        row = [f"{letter}  {group.name}", str(len(group.paths)), *cells]
+        rows.append([*row, f"{low:.2f} to {high:.2f}", p])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def to_csv(groups: Sequence[Group]) -> str:
+    """The groups as CSV, a row for each group and output; accuracies 0-1."""
+    settings = dict.fromkeys(name for x in groups for name in x.settings)
+    rows = []
+    for letter, group in zip(_letters(groups), groups, strict=True):
+        for output in group.correct:
+            low, high = group.interval(output)
+            rows.append(
+                {
+                    "group": letter,
+                    **{name: group.settings.get(name, "") for name in settings},
+                    "output": output,
+                    "n": len(group.paths),
+                    "accuracy_mean": group.accuracies(output).mean(),
+                    "accuracy_std": _std(group.accuracies(output)),
+                    "interval_low": low,
+                    "interval_high": high,
+                    "p_value": ""
+                    if group is groups[0] or output not in groups[0].correct
+                    else group.p_value(output, groups[0]),
+                    **{name: _mean(group, name, output) for name in _ERRORS},
+                    "models": " ".join(map(str, group.paths)),
+                }
+            )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _letters(groups: Sequence[Group]) -> list[str]:
+    """A, B, ..., Z, A1, B1, ..."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return [
+        alphabet[i % 26] + (str(i // 26) if i >= 26 else "")
+        for i in range(len(groups))
+    ]
+
+
+def _mean(group: Group, measure: str, output: str) -> float | str:
+    values = [getattr(scores, measure).get(output) for scores in group.scores]
+    return "" if None in values else float(np.mean(values))
+
+
+def _std(values: np.ndarray) -> float | str:
+    return float(values.std(ddof=1)) if len(values) > 1 else ""
+
+
+def _mean_std(accuracies: np.ndarray) -> str:
+    text = f"{100 * accuracies.mean():.2f}"
+    if len(accuracies) > 1:
+        text += f" ± {100 * accuracies.std(ddof=1):.2f}"
+    return text
+
+
+def _plain(value: Any) -> str:
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else str(value)
+    )
