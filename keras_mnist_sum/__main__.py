@@ -1,5 +1,6 @@
 """`python -m keras_mnist_sum COMMAND`: see `--help`."""
 
+import argparse
 import importlib
 import sys
 
@@ -8,6 +9,7 @@ from keras_mnist_sum.commands import cli
 COMMANDS = (
     "train",
     "evaluate",
+    "compare",
     "predict",
     "demo",
     "export",
@@ -18,19 +20,23 @@ COMMANDS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command, and returns its exit code."""
-    parser = cli.ArgumentParser(prog="python -m keras_mnist_sum")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     argv = sys.argv[1:] if arguments is None else arguments
-    # Others need not be imported where one is named.
-    named = [name for name in COMMANDS if argv[:1] == [name]]
-    for name in named or COMMANDS:
-        command = importlib.import_module(
-            f"keras_mnist_sum.commands.{name.replace('-', '_')}"
-        )
-        one = commands.add_parser(name, help=command.HELP)
-        command.add_arguments(one)
-        one.set_defaults(run=command.run, prog=one.prog)
-    return cli.run_parsed(parser.parse_args(argv), argv[1:])
+
+    def parse() -> argparse.Namespace:
+        parser = cli.ArgumentParser(prog="python -m keras_mnist_sum")
+        commands = parser.add_subparsers(required=True, metavar="COMMAND")
+        # Others need not be imported where one is named.
+        named = [name for name in COMMANDS if argv[:1] == [name]]
+        for name in named or COMMANDS:
+            command = importlib.import_module(
+                f"keras_mnist_sum.commands.{name.replace('-', '_')}"
+            )
+            one = commands.add_parser(name, help=command.HELP)
+            command.add_arguments(one)
+            one.set_defaults(run=command.run, prog=one.prog)
+        return parser.parse_args(argv)
+
+    return cli.run_parsed(parse, argv[1:])
 
 
 if __name__ == "__main__":

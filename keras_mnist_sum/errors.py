@@ -27,7 +27,7 @@ class WorkerLostError(RuntimeError):
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised where a run has obeyed SIGINT or SIGTERM, with nothing lost.
+    """Raised where a run has obeyed a signal that ends it, with nothing lost.
 
     Exit code: 128 + `signum`, as a shell counts it.
     """

@@ -17,6 +17,12 @@ import_tensorflow()
 # What tests decode is not the user's; the processes they start inherit this.
 _cache = tempfile.TemporaryDirectory(prefix="cache-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
+# A trial takes seconds; test_trial.py and test_telemetry.py have them.
+os.environ["KERAS_MNIST_SUM_TRUST_MODELS"] = "1"
+
+
+def pytest_unconfigure():
+    _cache.cleanup()  # Python would warn as it ends.
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,11 @@ packages in `run`, so that `--help` takes a moment.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import errno
-import io
 import logging
 import os
 import shlex
-import signal
+import string
 import sys
 import types
 from collections.abc import Callable
@@ -26,25 +23,14 @@ from typing import get_args
 from typing import get_origin
 
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands.exit_codes import run
 from keras_mnist_sum.config import DIFFERENCES
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.errors import Stopped
-from keras_mnist_sum.errors import WorkerLostError
 from keras_mnist_sum.utils.console import setup_logging
 
 if TYPE_CHECKING:
     from keras_mnist_sum.data.mnist import Mnist
-
-_REFUSALS = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.ENAMETOOLONG,
-)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -64,85 +50,63 @@ def main(
         script: Path of the script.
         arguments: What follows its name. Default: those of this process.
     """
-    parser = ArgumentParser(
-        prog=f"python {shlex.quote(os.path.relpath(script))}"
-    )
-    command.add_arguments(parser)
-    parser.set_defaults(run=command.run, prog=parser.prog)
     argv = sys.argv[1:] if arguments is None else arguments
-    return run_parsed(parser.parse_args(argv), argv)
+
+    def parse() -> argparse.Namespace:
+        parser = ArgumentParser(prog=f"python {quote(_relative(script))}")
+        command.add_arguments(parser)
+        parser.set_defaults(run=command.run, prog=parser.prog)
+        return parser.parse_args(argv)
+
+    return run_parsed(parse, argv)
 
 
-def run_parsed(values: argparse.Namespace, argv: list[str]) -> int:
-    """Runs the command `values.run`, and returns the exit code.
+def _relative(path: str) -> str:
+    try:
+        return os.path.relpath(path)
+    except OSError:  # The working directory was removed.
+        return path
+
+
+def quote(word: str | Path) -> str:
+    """A word of a command line, to be copied from the screen to a shell.
+
+    A path that begins with a dash is told from a flag.
+    """
+    if isinstance(word, Path):
+        word = os.path.join("." * str(word).startswith("-"), word)
+    if word.isprintable():
+        return shlex.quote(word)
+    # The name of a file may hold any bytes: bash and zsh read them so.
+    plain = {*string.ascii_letters, *string.digits, *" -./_"}
+    return "$'{}'".format(
+        "".join(
+            chr(byte) if chr(byte) in plain else f"\\x{byte:02x}"
+            for byte in os.fsencode(word)
+        )
+    )
+
+
+def run_parsed(parse: Callable[[], argparse.Namespace], argv: list[str]) -> int:
+    """Parses a command line, runs its command, and returns the exit code.
 
     Args:
-        values: The parsed command line. The command finds in it `prog`, how it
-            was called, and `argv`.
-        argv: What followed `values.prog` on the command line.
+        parse: Returns what was parsed, with the command's `run` and `prog`, how
+            it was called. The command finds `argv` there, too.
+        argv: What followed `prog` on the command line.
     """
-    values.argv = argv
 
     def command() -> int | None:
+        try:
+            values = parse()
+        except SystemExit:  # --help, which may find nobody to read it.
+            sys.stdout.flush()
+            raise
+        values.argv = argv
         with setup_logging(getattr(values, "verbose", 1)):
             return values.run(values)
 
     return run(command)
-
-
-def run(command: Callable[[], int | None]) -> int:
-    """Runs a command and returns its exit code.
-
-    0, or what the command returned: done. 2: the input was wrong, or the system
-    refused a file. 3: training diverged. 4: another worker has ended. 130 and
-    143: stopped by SIGINT (Ctrl-C) and SIGTERM. In each of these cases but the
-    first a line on standard error says what happened. 141: nobody reads the
-    output any more. Any other exception is a defect of the program and keeps
-    its traceback.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal without a character shows "?": no reason to fail.
-            stream.reconfigure(errors="replace")
-    try:
-        code = command() or 0
-        sys.stdout.flush()  # A failure here is caught, one at exit is not.
-        return code
-    except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader has gone (`| head`): there is no one to tell.
-        _drop_output()
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno not in _REFUSALS:
-            raise
-        # A stream has no name; standard error may have failed, too.
-        what = repr(error.filename) if error.filename else "standard output"
-        if not error.filename:
-            _drop_output()
-        with contextlib.suppress(OSError):
-            print(f"error: {error.strerror}. Received: {what}", file=sys.stderr)
-        return 2
-    except DivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
-    except WorkerLostError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 4
-    except Stopped as stop:
-        print(f"\n{stop}", file=sys.stderr)
-        return 128 + stop.signum
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
-
-
-def _drop_output() -> None:
-    """Sends what is still to be written nowhere: it would fail once more."""
-    with contextlib.suppress(OSError, ValueError):  # Tests have no file there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_config_arguments(
@@ -254,7 +218,9 @@ def load_data(
     Raises:
         InputError: If the data cannot be used.
     """
+    from keras_mnist_sum.data import plausibility
     from keras_mnist_sum.data.sources import load_mnist
+    from keras_mnist_sum.formats import pretrained
 
     data, data_dir = values.data, values.data_dir
     if config and data in (None, config.data):
@@ -263,6 +229,6 @@ def load_data(
         if config.data_dir and Path(config.data_dir).is_dir():
             data_dir = data_dir or config.data_dir
     mnist = load_mnist(data or "auto", data_dir, test_only)
-    if mnist.warning:
-        logging.getLogger(__name__).warning(mnist.warning)
+    for warning in plausibility.warnings(mnist, pretrained.read_digits):
+        logging.getLogger(__name__).warning(warning)
     return mnist

@@ -63,6 +63,11 @@ def run(values: argparse.Namespace) -> None:
     target = newest.path if newest else values.target
     if values.json:
         atomic_files.check_file(values.json)
+        if target and os.path.realpath(values.json) == os.path.realpath(target):
+            raise InputError(
+                "--json would replace the model. "
+                f"Received: --json {str(values.json)!r}"
+            )
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
@@ -97,7 +102,7 @@ def run(values: argparse.Namespace) -> None:
         opened, mnist.test_images, mnist.test_labels
     )
     scores = predictions.scores
-    print(f"model  {opened.path}\ntest   {mnist.description}")
+    print(f"model  {cli.quote(opened.path)}\ntest   {mnist.description}")
     print(f"\n{scores.table()}")
     if values.json:
         results = {
@@ -113,7 +118,7 @@ def run(values: argparse.Namespace) -> None:
         tables = {} if model is None else learned_tables(model)
         facts = {"model": _describe(opened), "data": mnist.description}
         report.save_report(folder, predictions, tables, facts, warnings)
-        print(f"\nreport {folder / report.PAGE}")
+        print(f"\nreport {cli.quote(folder / report.PAGE)}")
 
 
 def _describe(opened: "OpenedModel") -> str:

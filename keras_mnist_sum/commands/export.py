@@ -5,7 +5,10 @@ from pathlib import Path
 
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.run_checks import check_clock
 from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils.atomic_files import is_utf8
+from keras_mnist_sum.utils.atomic_files import why_not_writable
 from keras_mnist_sum.utils.settings import keys_of
 
 HELP = "write a model for TensorFlow Serving, LiteRT or ONNX Runtime"
@@ -69,7 +72,15 @@ def run(values: argparse.Namespace) -> None:
     from keras_mnist_sum.formats.open import open_model
 
     # Before anything is loaded: it may refuse.
-    export.destination(values.out, values.format, values.quantize)
+    file = export.destination(values.out, values.format, values.quantize)
+    if values.format == "keras":
+        check_clock()
+    why = why_not_writable(file.parent) if is_utf8(file) else "no UTF-8"
+    if why:
+        raise InputError(
+            "--out must be a folder that can be written to. "
+            f"Received: --out {str(values.out)!r} ({why})"
+        )
     path = values.target
     is_run = path is None or Run(path).has_begun
     if not is_run and format_of(path) != FORMATS["keras"]:
@@ -90,8 +101,8 @@ def run(values: argparse.Namespace) -> None:
         opened.keras_model, values.out, values.format, images
     )
     print(
-        f"written  {exported.path}, {exported.size:,} bytes\n"
-        f"checked  against {opened.path} on {exported.pairs:,} pairs: off by "
-        f"{exported.difference:.1g} at most, {100 * exported.agreement:.1f} % "
-        "of answers the same"
+        f"written  {cli.quote(exported.path)}, {exported.size:,} bytes\n"
+        f"checked  against {cli.quote(opened.path)} on {exported.pairs:,} "
+        f"pairs: off by {exported.difference:.1g} at most, "
+        f"{100 * exported.agreement:.1f} % of answers the same"
     )

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import logging
 import os
-import shlex
 from pathlib import Path
 
 from keras_mnist_sum import presets
@@ -102,7 +101,7 @@ def run(values: argparse.Namespace) -> None:
     if before and before.path.absolute() != run_dir.absolute():
         _logger.info(
             f"note   {before.path} is the same run, not finished: to go on "
-            f"with it, say --run-dir {shlex.quote(str(before.path))}"
+            f"with it, say --run-dir {cli.quote(before.path)}"
         )
     try:
         from keras_mnist_sum.utils.quiet import import_tensorflow
@@ -129,10 +128,10 @@ def run(values: argparse.Namespace) -> None:
     if results:  # Of several workers only the chief has some.
         before_name, _, after = values.prog.rpartition("train")
         _logger.info(
-            f"next   {before_name}evaluate{after} {shlex.quote(str(run_dir))}"
+            f"next   {before_name}evaluate{after} {cli.quote(run_dir)}"
         )
 
 
 def _resume_command(values: argparse.Namespace, run_dir: Path) -> str:
     new = [] if values.run_dir else ["--run-dir", str(run_dir)]
-    return f"{values.prog} {shlex.join([*values.argv, *new])}"
+    return " ".join([values.prog, *map(cli.quote, [*values.argv, *new])])

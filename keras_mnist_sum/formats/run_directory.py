@@ -1,21 +1,25 @@
 """A run directory: the only place that knows the names of the files in it."""
 
 import contextlib
-import dataclasses
+import itertools
+import json
 import logging
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.utils.atomic_files import PARTIAL
+from keras_mnist_sum.formats import run_checks
+from keras_mnist_sum.utils import locks
 from keras_mnist_sum.utils.atomic_files import cannot_write
-from keras_mnist_sum.utils.atomic_files import may_be_created
 from keras_mnist_sum.utils.atomic_files import read_text
 from keras_mnist_sum.utils.atomic_files import remove
+from keras_mnist_sum.utils.atomic_files import remove_abandoned
 from keras_mnist_sum.utils.atomic_files import write_text
 
 ROOT = Path("runs")
@@ -45,6 +49,7 @@ class Run:
         results: JSON, how well it does on the test set.
         overview: PNG, the test set and the learned tables.
         curves: PNG, the history.
+        lock_file: What the process that trains has locked.
         tensorboard: Folder, what TensorBoard shows.
         report: Folder, what `evaluate.py --report` writes.
     """
@@ -62,7 +67,7 @@ class Run:
         self.curves = self.path / "curves.png"
         self.tensorboard = self.path / "tensorboard"
         self.report = self.path / "report"
-        self._lock = self.checkpoints / "lock"
+        self.lock_file = self.checkpoints / "lock"
 
     @classmethod
     def open(cls, path: str | Path, config: Config) -> "Run":
@@ -74,18 +79,16 @@ class Run:
                 compared yet; `begin` compares that.
 
         Raises:
-            InputError: If the directory cannot be written, holds something
-                else, or belongs to a run with another config.
+            InputError: If the directory holds something else, or belongs to a
+                run with another config, or the clock cannot be right.
         """
         run = cls(path)
         if run.has_begun:
-            run._check_config(config)
+            run_checks.check_config(run, config)
         elif run.path.is_dir():
-            run._check_foreign_files()
-        if not may_be_created(run.path):
-            raise InputError(
-                f"`run_dir` must be writable. Received: {str(run.path)!r}"
-            )
+            run_checks.check_foreign_files(run)
+        run_checks.check_places(run)
+        run_checks.check_clock()
         return run
 
     @classmethod
@@ -112,7 +115,7 @@ class Run:
     @classmethod
     def newest(cls) -> "Run | None":
         """The run below `runs/` whose model was written last, if any."""
-        newest = max(ROOT.glob(f"*/{_MODEL}"), key=_time, default=None)
+        newest = _newest(ROOT.glob(f"*/{_MODEL}"))
         return cls(newest.parent) if newest else None
 
     @classmethod
@@ -126,24 +129,26 @@ class Run:
                 begun = run.read_config()
                 unknown = config.as_begun(begun).data == "auto"
                 if not (
-                    run.is_finished or unknown or _differences(begun, config)
+                    run.is_finished
+                    or unknown
+                    or run_checks.differences(begun, config)
                 ):
                     found.append(path)
-        newest = max(found, key=_time, default=None)
+        newest = _newest(found)
         return cls(newest.parent) if newest else None
 
     @property
     def has_begun(self) -> bool:
-        return self.config.is_file()
+        return _is_file(self.config)
 
     @property
     def is_scored(self) -> bool:
-        return self.results.is_file()
+        return _is_file(self.results)
 
     @property
     def is_finished(self) -> bool:
         files = (self.results, self.overview, self.curves)
-        return all(file.is_file() for file in files)
+        return all(_is_file(file) for file in files)
 
     def read_config(self) -> Config:
         """The config that the run began with.
@@ -152,6 +157,21 @@ class Run:
             InputError: If it cannot be read.
         """
         return Config.from_json(read_text(self.config))
+
+    def read_results(self) -> dict[str, Any]:
+        """What `results.json` holds.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        text = read_text(self.results)
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(results := json.loads(text), dict):
+                return results
+        raise InputError(
+            "The results of a run must be a JSON object; evaluate.py --json "
+            f"scores its model again. Received: {str(self.results)!r}"
+        )
 
     def begin(self, config: Config, replicas: int = 1) -> None:
         """Makes the directory this run's own, or checks that it is.
@@ -169,14 +189,17 @@ class Run:
         from keras_mnist_sum.utils import environment  # imports TensorFlow
 
         if self.has_begun:
-            self._check_config(config)
+            run_checks.check_config(self, config)
         else:
             write_text(self.config, config.to_json())
-        if not self.environment.is_file():
+        if not _is_file(self.environment):
             write_text(self.environment, environment.to_json(replicas))
             return
-        drift = environment.drift(read_text(self.environment), replicas)
-        if drift:
+        try:
+            begun = read_text(self.environment)
+        except InputError:
+            begun = ""
+        if drift := environment.drift(begun, replicas):
             _logger.warning(f"results may differ in their last digits: {drift}")
 
     @contextlib.contextmanager
@@ -188,83 +211,55 @@ class Run:
 
         Raises:
             InputError: If another process holds the lock, or the system
-                refuses to make the directory.
+                refuses to write there.
         """
+        run_checks.check_writable(self)
         with contextlib.ExitStack() as stack:
             try:
                 self.checkpoints.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(open(self._lock, "a"))
+                file = stack.enter_context(open(self.lock_file, "a"))
             except OSError as error:
-                raise cannot_write(self._lock, error) from error
+                raise cannot_write(self.lock_file, error) from error
             try:
-                import fcntl  # not on Windows
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.lock(file.fileno(), wait=False)
             except BlockingIOError:
                 raise InputError(
                     "Another process is training there. "
                     f"Received: {str(self.path)!r}"
                 ) from None
-            except (ImportError, OSError) as error:
+            except OSError as error:
                 _logger.warning(
                     "nothing keeps a second process from training there: no "
                     f"locks on the file system of {str(self.path)!r} "
-                    f"({getattr(error, 'strerror', error)})"
+                    f"({error.strerror})"
                 )
-            for litter in list(self.path.rglob(f"{PARTIAL}*")):
-                remove(litter)
+            for folder, *names in os.walk(self.path):
+                for name in itertools.chain(*names):
+                    if run_checks.OLD_PARTIAL.fullmatch(name):
+                        remove(Path(folder, name))
+                remove_abandoned(Path(folder))
             yield
 
     def remove_checkpoints(self) -> None:
         """Removes what only an unfinished run needs."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
-    def _check_foreign_files(self) -> None:
-        # What a run leaves that was killed before its config was written.
-        ours = {self.checkpoints, self._lock}
-        others = {
-            str(path.relative_to(self.path))
-            for pattern in ("*", f"{_CHECKPOINTS}/*")
-            for path in self.path.glob(pattern)
-            if path not in ours and not path.name.startswith(PARTIAL)
-        }
-        if others:
-            raise InputError(
-                "`run_dir` must be new, empty, or a run to go on with, so that "
-                f"nothing is overwritten. Received: {str(self.path)!r}, which "
-                f"holds {min(others)}"
-            )
 
-    def _check_config(self, config: Config) -> None:
-        differences = _differences(self.read_config(), config)
-        if differences:
-            raise InputError(
-                "`run_dir` belongs to a run with another config. Received: "
-                f"{str(self.path)!r} with {', '.join(differences)}"
-            )
+def _newest(files: Iterable[Path]) -> Path | None:
+    """The one that was written last, of those that are plain files."""
+    times = {}
+    for file in files:
+        with contextlib.suppress(OSError):  # It may be removed meanwhile.
+            if file.is_file():
+                times[file] = file.stat().st_mtime
+    return max(times, key=times.__getitem__, default=None)
 
 
-def _differences(begun: Config, config: Config) -> list[str]:
-    """In what `config` differs from that of a run that has begun.
-
-    The folder of tensorflow-datasets may be another: checkpoints know what was
-    in it. What `config` leaves open is not compared.
-    """
-    config = config.as_begun(begun)
-    left_open = {"data_dir"}
-    if config.data == "auto" or begun.data == os.path.abspath(config.data):
-        left_open.add("data")
-    if config.epochs is not None:
-        left_open |= {"epochs", "steps"}
-    return [
-        f"{field.name}={before!r}, not {now!r}"
-        for field in dataclasses.fields(begun)
-        for before, now in [
-            (getattr(begun, field.name), getattr(config, field.name))
-        ]
-        if before != now and field.name not in left_open
-    ]
-
-
-def _time(path: Path) -> float:
-    return path.stat().st_mtime
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InputError(
+            f"A run directory must be readable. Received: {str(path)!r} "
+            f"({error.strerror})"
+        ) from error

@@ -1,0 +1,25 @@
+"""Reports, charts and pictures, drawn by Matplotlib."""
+
+import logging
+import os
+
+from keras_mnist_sum.errors import InputError
+
+# Without a home that can be written to, it would advise on standard error.
+_logger = logging.getLogger("matplotlib")
+_level = _logger.level
+_logger.setLevel(logging.ERROR)
+# Figures are drawn without pyplot, so a backend, or a wrong one, is nothing.
+_backend = os.environ.pop("MPLBACKEND", None)
+try:
+    import matplotlib.font_manager  # noqa: F401
+except OSError as error:
+    raise InputError(
+        "Matplotlib needs a folder for its files: set MPLCONFIGDIR or TMPDIR "
+        "to one that can be written to. Received: "
+        f"MPLCONFIGDIR={os.environ.get('MPLCONFIGDIR')!r}"
+    ) from error
+finally:
+    _logger.setLevel(_level)
+    if _backend is not None:
+        os.environ["MPLBACKEND"] = _backend

@@ -65,7 +65,7 @@ def check_folder(folder: Path) -> None:
     atomic_files.check_file(index)
     if not folder.is_dir():
         return
-    if os.path.ismount(place) or not atomic_files.may_be_created(place.parent):
+    if os.path.ismount(place) or atomic_files.why_not_writable(place.parent):
         raise InputError(
             "A report replaces its folder, so it must be able to write beside "
             "it, and no disk may be mounted there: name a folder in it. "

@@ -52,8 +52,15 @@ class _Console(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # A stream that fails raises here, as it does for `print`.
-        if record.levelno < logging.WARNING:
-            print(record.getMessage(), flush=True)
-        else:
-            stream = sys.stdout if self._verbose else sys.stderr
-            print(f"WARNING: {record.getMessage()}", file=stream, flush=True)
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            text = f"WARNING: {text}"
+        quiet = record.levelno >= logging.WARNING and not self._verbose
+        stream = sys.stderr if quiet else sys.stdout
+        if stream is None:  # It is closed.
+            return
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:  # It may hold the name of any file.
+            known = text.encode(stream.encoding, errors="backslashreplace")
+            print(known.decode(stream.encoding), file=stream, flush=True)

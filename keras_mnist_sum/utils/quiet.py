@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from keras_mnist_sum.errors import InputError
 
@@ -36,7 +37,8 @@ def import_tensorflow() -> None:
     takes memory as it needs it, not all of it at once.
 
     Raises:
-        InputError: If TensorFlow is not installed.
+        InputError: If TensorFlow is not installed, or finds no folder for
+            temporary files.
     """
     if "tensorflow" in sys.modules:
         return
@@ -45,6 +47,14 @@ def import_tensorflow() -> None:
             "TensorFlow is not installed: pip install -r requirements.txt. "
             f"Received: {sys.executable}"
         )
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise InputError(
+            "TensorFlow needs a folder for temporary files: set TMPDIR to one "
+            "that can be written to. Received: "
+            f"TMPDIR={os.environ.get('TMPDIR')!r}"
+        ) from error
     level = "3" if os.environ.get("TF_CONFIG") else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -53,6 +63,14 @@ def import_tensorflow() -> None:
 
         # Looking for a GPU is what complains about there being none.
         tensorflow.config.list_physical_devices("GPU")
+        try:
+            import keras  # noqa: F401
+        except Exception as error:
+            # It reads the user's settings, and fails at them in many ways.
+            raise InputError(
+                "Keras cannot start: see KERAS_BACKEND and keras.json. "
+                f"Received: {type(error).__name__}: {error}"
+            ) from error
     # In a notebook it would tell of every file that it writes.
     tensorflow.get_logger().setLevel("ERROR")
 
@@ -64,20 +82,35 @@ def silence() -> Iterator[None]:
     Where the block fails it is shown after all, but not for an `InputError`,
     which says all that there is to say, nor for Ctrl-C.
     """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
+    try:
         saved = os.dup(2)
+    except OSError:  # It is closed.
+        yield
+        return
+    _flush()
+    with _scratch_file() as said:
         os.dup2(said.fileno(), 2)
         try:
             yield
         except (InputError, KeyboardInterrupt):
             raise
         except BaseException:
-            sys.stderr.flush()
+            _flush()
             said.seek(0)
             os.write(saved, said.read())
             raise
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+def _scratch_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):  # It needs no writable folder.
+        return open(os.memfd_create("said"), "w+b")
+    return tempfile.TemporaryFile()

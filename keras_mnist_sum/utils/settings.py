@@ -84,12 +84,12 @@ def check_setting(field: dataclasses.Field, value: Any) -> None:
         good = isinstance(value, allowed) and boolean == (expected is bool)
     if not good:
         raise InputError(
-            f"`{name}` must be of type {words}. Received: {name}={value!r}"
+            f"`{name}` must be of type {words}. Received: {name}={value!r:.80}"
         )
     if choices and value not in choices:
         raise InputError(
             f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={value!r:.80}"
         )
     if field.metadata["range"]:
         low, high = field.metadata["range"]
@@ -97,7 +97,7 @@ def check_setting(field: dataclasses.Field, value: Any) -> None:
             unit = field.metadata["unit"]
             raise InputError(
                 f"`{name}` must be {range_text(low, high)}"
-                f"{' ' * bool(unit)}{unit}. Received: {name}={value!r}"
+                f"{' ' * bool(unit)}{unit}. Received: {name}={value!r:.80}"
             )
 
 

@@ -1,5 +1,7 @@
 """How every command starts and fails."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from keras_mnist_sum.errors import WorkerLostError
 ROOT = Path(__file__).parents[2]
 
 
-def shell(program, where):
+def shell(program, where, **env):
     """Runs Python code with its output redirected `where` by a shell."""
     return subprocess.run(
         [
@@ -29,6 +31,7 @@ def shell(program, where):
         capture_output=True,
         text=True,
         cwd=ROOT,
+        env={**os.environ, **env},
     )
 
 
@@ -47,6 +50,7 @@ def shell(program, where):
         (KeyboardInterrupt(), 130, "\ninterrupted\n"),
         (Stopped(2, "saved"), 130, "\nSIGINT: saved\n"),
         (Stopped(15, "saved"), 143, "\nSIGTERM: saved\n"),
+        (Stopped(1, "saved"), 129, "\nSIGHUP: saved\n"),
     ],
 )
 def test_each_end_has_its_exit_code_and_line(capsys, error, code, text):
@@ -104,6 +108,115 @@ def test_few_lines_that_find_no_place_are_no_traceback(where, code, errors):
     result = shell(program, where)
     assert (result.returncode, result.stdout) == (code, "")
     assert result.stderr == errors
+
+
+@pytest.mark.parametrize(
+    "where, code, errors",
+    [
+        # All that fails is said where it still can be.
+        ("<&- >&-", 0, ""),
+        ("2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        ("1</dev/null", 2, "Received: standard output\n"),
+        ("> /dev/full 2>&1", 2, ""),
+    ],
+)
+def test_streams_that_are_closed_or_fail_are_no_traceback(
+    tmp_path, where, code, errors
+):
+    """And no file gets what was meant for one of them."""
+    program = (
+        "import os, sys\n"
+        "from keras_mnist_sum.commands import cli\n"
+        "def command():\n"
+        "    with open(os.environ['FILE'], 'w') as file:\n"
+        "        print('out')\n"
+        "        print('error', file=sys.stderr)\n"
+        "        os.write(2, b'native')\n"
+        "        sys.stdin.fileno()\n"
+        "        file.write('content')\n"
+        "sys.exit(cli.run(command))\n"
+    )
+    file = tmp_path / "file"
+    result = shell(program, where, FILE=str(file), PYTHONUNBUFFERED="")
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
+    assert "ignored" not in result.stderr  # "Exception ignored in ..."
+    assert result.stderr.endswith(errors)
+    assert "full" in where or file.read_text() == "content"
+
+
+def test_help_that_nobody_reads_is_no_traceback():
+    program = "from keras_mnist_sum import __main__; __main__.main(['--help'])"
+    result = shell(program, "> /dev/full", PYTHONUNBUFFERED="")
+    assert result.stderr == (
+        "error: No space left on device. Received: standard output\n"
+    )
+
+
+def test_wrong_command_line_that_nobody_reads_has_its_exit_code():
+    program = "from keras_mnist_sum import __main__; __main__.main(['fly'])"
+    result = shell(program, "2> /dev/full", PYTHONUNBUFFERED="")
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize("name, code", [("SIGHUP", 129), ("SIGTERM", 143)])
+def test_command_that_is_told_to_stop_says_so(name, code):
+    with sleeping_command() as process:
+        process.send_signal(getattr(signal, name))
+        assert process.communicate()[1] == f"\n{name}: stopped\n"
+    assert process.returncode == code
+
+
+def test_command_goes_on_under_nohup():
+    with sleeping_command("trap '' HUP;") as process:
+        process.send_signal(signal.SIGHUP)
+        process.terminate()
+        assert process.communicate()[1] == "\nSIGTERM: stopped\n"
+
+
+def sleeping_command(before=""):
+    """A process with a command that goes on for a minute."""
+    program = (
+        "import sys, time\n"
+        "from keras_mnist_sum.commands import cli\n"
+        "def command():\n"
+        "    print('on', flush=True)\n"
+        "    time.sleep(60)\n"
+        "sys.exit(cli.run(command))\n"
+    )
+    process = subprocess.Popen(
+        ["bash", "-c", f'{before} exec "$0" -c "$1"', sys.executable, program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout.readline() == "on\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "plain",
+        "it's here",
+        "$HOME `ls` \\",
+        "two\nlines\tand 'more'\x1b[31m",
+        os.fsdecode(b"not UTF-8 \xff\xc3()"),
+        Path("-y"),
+        Path("runs/-y"),
+    ],
+)
+def test_word_to_copy_means_the_same_to_a_shell(word):
+    quoted = cli.quote(word)
+    assert quoted.isprintable()
+    result = subprocess.run(
+        ["bash", "-c", f"printf %s {quoted}"], capture_output=True
+    )
+    read = os.fsdecode(result.stdout)
+    assert os.path.normpath(read) == os.path.normpath(word)
+    assert not read.startswith("-")
 
 
 @pytest.mark.parametrize("name", __main__.COMMANDS)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -223,7 +222,7 @@ def no_network(monkeypatch, tmp_path):
         (["--head", "tail"], "Received: head='tail'"),
         (["--speed", "9"], "--speed"),
         (["--data", "nowhere"], "which does not exist"),
-        (["--data", "."], "must hold train-images-idx3-ubyte"),
+        (["--data", "."], "Received: '.', where there is none"),
         (["--data", "tfds", "--data-dir", "empty"], "no network"),
         (["--run-dir", "taken"], "nothing is overwritten"),
         (["--checkpoint-every", "0"], "Received: checkpoint_every=0"),
@@ -265,6 +264,8 @@ def started(monkeypatch):
         ["--run-dir", "a run"],
         ["--run-dir=a run"],
         ["--run-d=a run"],
+        ["--run-dir=-y"],
+        ["--run-dir=two\nlines"],
         [
             "--data-dir",
             "it's here",
@@ -277,7 +278,8 @@ def started(monkeypatch):
 def test_stopped_run_says_how_to_go_on(
     no_network, started, capsys, main, arguments
 ):
-    os.mkdir("a run")
+    for name in ("a run", "-y", "two\nlines"):
+        os.mkdir(name)
     command = ["train"] if main is __main__.main else []
     assert main([*command, *arguments]) == 130
     [line] = [
@@ -285,7 +287,7 @@ def test_stopped_run_says_how_to_go_on(
         for line in capsys.readouterr().out.splitlines()
         if line.startswith("to go on: ")
     ]
-    python, *words = shlex.split(line.removeprefix("to go on: "))
+    python, *words = words_of(line.removeprefix("to go on: "))
     if main is __main__.main:
         assert " ".join([python, *words[:3]]) == (
             "python -m keras_mnist_sum train"
@@ -297,6 +299,29 @@ def test_stopped_run_says_how_to_go_on(
     assert main(words) == 130
     first, second = started
     assert first == (second[0], Path(second[1]), second[2])
+
+
+def words_of(line):
+    """The words of a command line, as a shell has them."""
+    text = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True
+    ).stdout
+    return os.fsdecode(text).split("\0")[:-1]
+
+
+@pytest.mark.parametrize("name", ["-y", "a run", "two\nlines"])
+def test_finished_run_says_how_to_score_it(
+    no_network, monkeypatch, capsys, name
+):
+    monkeypatch.setattr(
+        "keras_mnist_sum.training.train.train", lambda *run, **settings: {1: 2}
+    )
+    assert train.main([f"--run-dir={name}"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    _, script, *words = words_of(line.removeprefix("next "))
+    assert Path(script).samefile(ROOT / "evaluate.py")
+    assert evaluate.main(words) == 2
+    assert f"Received: {name!r}, which does not" in capsys.readouterr().err
 
 
 def test_unfinished_run_with_the_same_config_is_pointed_out(
@@ -369,7 +394,7 @@ def test_damaged_data_is_one_line_and_writes_nothing(
     for name, message in {
         "ten.npz": "1 to 10",
         "narrow.npz": "(50, 28, 27)",
-        "cut.npz": "Not a whole mnist.npz",
+        "cut.npz": "Not a whole file of MNIST",
     }.items():
         arguments = ["--data", name]
         assert message in fails_in_one_line(train.main, arguments, capsys)
@@ -387,6 +412,7 @@ def test_damaged_data_is_one_line_and_writes_nothing(
         (["other.keras"], "A model must take image"),
         (["x" * 300], "File name too long"),
         (["text.keras", "--json", "broken"], "must be a file"),
+        (["text.keras", "--json", "./text.keras"], "would replace the model"),
         (["text.keras", "--json", "."], "must be a file"),
         (["text.keras", "--json", "text.keras/x"], "must be a file"),
         (["--speed"], "--speed"),

@@ -23,8 +23,13 @@ def test_run_directory_must_be_new_or_empty_or_a_run(tmp_path):
     # What is there when a run is killed before it has begun.
     run.checkpoints.mkdir()
     (run.checkpoints / "lock").touch()
-    (tmp_path / ".partial-1-config.json").touch()
+    (tmp_path / ".partial-1-config.json").touch()  # of an earlier version
+    (tmp_path / ".partial-keras_mnist_sum-abcd_123").mkdir()
     Run.open(tmp_path, CONFIG)
+    (tmp_path / ".partial-notes").touch()  # a user's
+    with pytest.raises(InputError, match="which holds .partial-notes"):
+        Run.open(tmp_path, CONFIG)
+    (tmp_path / ".partial-notes").unlink()
     # A run deletes its checkpoints when it ends: they must be its own.
     (run.checkpoints / "best.pt").touch()
     with pytest.raises(InputError, match="which holds checkpoints/best.pt"):
@@ -77,6 +82,8 @@ def test_newest_run_is_the_one_whose_model_was_written_last(
         atomic_files.write_text(model, "")
         os.utime(model, (seconds, seconds))
     (ROOT / "unfinished").mkdir()
+    make(Run(ROOT / "pipe").model, "pipe")
+    make(Run(ROOT / "folder").model, "folder")
     assert Run.newest().path == ROOT / "b"
 
 
@@ -127,3 +134,108 @@ def test_lock_is_held_once_and_lifted_again(tmp_path):
             Run(tmp_path).lock(),
         ):
             pytest.fail("there are two")
+
+
+def test_locking_removes_what_killed_processes_left_and_nothing_else(tmp_path):
+    run = Run(tmp_path)
+    run.saved_model.mkdir(parents=True)
+    for folder in (tmp_path, run.saved_model.parent):
+        (folder / ".partial-keras_mnist_sum-abcd_123" / "1").mkdir(parents=True)
+        (folder / ".partial-12-1").mkdir()  # of an earlier version
+        (folder / ".partial-notes").touch()  # a user's
+    with atomic_files.atomic_write(run.results) as aside, run.lock():
+        aside.write_text("{}")  # Another process may write, and be no trainer.
+    left = {str(x.relative_to(tmp_path)) for x in tmp_path.rglob("*")}
+    assert left == {
+        "checkpoints",
+        "checkpoints/lock",
+        "results.json",
+        "saved_model",
+        "saved_model/1",
+        ".partial-notes",
+        "saved_model/.partial-notes",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["results.json", "checkpoints/lock", "overview.png", "model.keras"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "astray"])
+def test_place_that_is_taken_is_noticed_before_any_work(tmp_path, name, kind):
+    run, path = Run(tmp_path), tmp_path / name
+    run.config.write_text(CONFIG.to_json())
+    Run.open(tmp_path, CONFIG)
+    path.parent.mkdir(exist_ok=True)
+    make(path, kind)
+    with pytest.raises(InputError, match=f"{name} in .* plain file. Received"):
+        Run.open(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "saved_model", "tensorboard"])
+def test_folder_that_is_a_file_is_noticed_before_any_work(tmp_path, name):
+    Run(tmp_path).config.write_text(CONFIG.to_json())
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"{name} in .* folder. Received"):
+        Run.open(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "astray"])
+def test_config_that_is_no_plain_file_makes_no_run(tmp_path, kind):
+    run = Run(tmp_path)
+    make(run.config, kind)
+    assert not run.has_begun
+    for call in (run.read_config, lambda: Run.open(tmp_path, CONFIG)):
+        with pytest.raises(InputError, match="Received.*config.json"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[1]", "3", "null", '"' + "x" * 9, "[" * 10**5, '{"a":' * 10**5],
+)
+def test_results_that_are_damaged_are_one_clear_line(tmp_path, text):
+    run = Run(tmp_path)
+    run.results.write_text('{"pairs": 10}')
+    assert run.read_results() == {"pairs": 10}
+    run.results.write_text(text)
+    with pytest.raises(InputError, match="JSON object.*Received.*results.json"):
+        run.read_results()
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[]", b'{"packages": 3}'])
+def test_environment_that_cannot_be_read_is_a_warning(
+    tmp_path, caplog, content
+):
+    run = Run(tmp_path)
+    run.begin(CONFIG)
+    run.environment.write_bytes(content)
+    run.begin(CONFIG)
+    [warning] = caplog.messages
+    assert warning.startswith("results may differ in their last digits: ")
+
+
+def test_directory_that_is_not_utf_8_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="UTF-8.*Received"):
+        Run.open(tmp_path / os.fsdecode(b"\xff"), CONFIG)
+
+
+@pytest.mark.parametrize("seconds", [0, 7.3e9])  # in 1970 and in 2201
+def test_clock_that_is_reset_is_refused_before_any_work(
+    tmp_path, monkeypatch, seconds
+):
+    """What is trained could not be written."""
+    then = time.gmtime(seconds)
+    monkeypatch.setattr(time, "localtime", lambda *seconds: then)
+    with pytest.raises(InputError, match="set the clock"):
+        Run.open(tmp_path / "run", CONFIG)
+
+
+def make(path, kind):
+    """Makes something that is no plain file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+        "loop": lambda: path.symlink_to(path.name),
+        "astray": lambda: path.symlink_to("nowhere"),
+    }[kind]()

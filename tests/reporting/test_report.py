@@ -1,10 +1,12 @@
 """A report shows what was scored, whole or not at all, and nothing else's."""
 
 import base64
+import errno
 import html
 import json
 import os
 import re
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -281,12 +283,17 @@ def test_rejects_folder_that_cannot_be_replaced_before_the_work(
     monkeypatch.setattr(opening, "open_model", pytest.fail)
     folder = tmp_path.resolve() / "report"
     folder.mkdir()
-    refusals = {
-        "ismount": lambda path: Path(path) == folder,
-        "access": lambda path, mode: path != folder.parent,
-    }
-    for name, answer in refusals.items():
-        where = os.path if name == "ismount" else os
+    make = tempfile.mkdtemp
+
+    def refuse(prefix, dir):
+        if dir == folder.parent:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return make(prefix=prefix, dir=dir)
+
+    for where, name, answer in (
+        (os.path, "ismount", lambda path: Path(path) == folder),
+        (tempfile, "mkdtemp", refuse),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(where, name, answer)
             assert evaluate.main(["--report", str(folder)]) == 2

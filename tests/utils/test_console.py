@@ -1,4 +1,6 @@
+import io
 import logging
+import sys
 
 import pytest
 
@@ -91,3 +93,20 @@ def test_rejects_other_levels(verbose):
         setup_logging(verbose),
     ):
         pass
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_closed_stream_is_no_reason_to_fail(monkeypatch, capsys, stream):
+    monkeypatch.setattr(sys, stream, None)
+    with setup_logging(verbose=int(stream == "stdout")):
+        LOGGER.warning("Nobody hears this.")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_name_that_is_no_text_is_shown_escaped(monkeypatch):
+    shown = io.BytesIO()
+    stream = io.TextIOWrapper(shown, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with setup_logging():
+        LOGGER.info("written  runs/\udcff")
+    assert shown.getvalue() == b"written  runs/\\udcff\n"

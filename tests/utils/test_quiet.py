@@ -1,11 +1,15 @@
 """Messages of native libraries on standard error are silenced."""
 
 import os
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.quiet import import_tensorflow
 from keras_mnist_sum.utils.quiet import silence
 
 
@@ -25,3 +29,43 @@ def test_silenced_output_is_shown_only_where_it_may_help(capfd, error, shown):
         os.write(2, b"noise\n")
     print("after", file=sys.stderr)
     assert capfd.readouterr().err == f"{shown}after\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps it in memory")
+def test_silencing_needs_no_folder_for_temporary_files(capfd, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", pytest.fail)
+    with pytest.raises(RuntimeError), silence():
+        os.write(2, b"noise\n")
+        raise RuntimeError
+    assert capfd.readouterr().err == "noise\n"
+
+
+def test_silencing_needs_no_standard_error():
+    program = (
+        "import os, sys\n"
+        "os.close(2)\n"
+        "sys.stderr = None\n"
+        "from keras_mnist_sum.utils.quiet import silence\n"
+        "with silence():\n"
+        "    print('silent')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (result.returncode, result.stdout) == (0, "silent\n")
+
+
+def test_tensorflow_without_a_folder_for_temporary_files_is_one_clear_line(
+    monkeypatch,
+):
+    def refuse():
+        raise FileNotFoundError(2, "No usable temporary directory found in []")
+
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "tensorflow")
+        patch.setattr(tempfile, "gettempdir", refuse)
+        with pytest.raises(InputError, match="set TMPDIR.*Received: TMPDIR="):
+            import_tensorflow()
