@@ -1,25 +1,81 @@
-"""Files of arrays, IDX and NumPy archives, read as data and within limits.
+"""Files of arrays, read as data and within limits.
 
 What such a file claims is compared with its size before memory is asked for.
+Nothing but a regular file is opened: a pipe or a device may have no end.
 """
 
+import contextlib
 import gzip
+import io
 import math
+import os
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from typing import BinaryIO
 
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
 
+# What a damaged file may raise, where NumPy does not read it.
+READ_ERRORS = (OSError, EOFError, ValueError, zlib.error)
+_GZIP = b"\x1f\x8b"
+_LONGEST_HEADER = 2**14  # bytes of an array's
+_MOST_ARRAYS = 1_000
+
+
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Opens a regular file to read.
+
+    Raises:
+        OSError: If it is another kind of file, or has changed when the block
+            ends.
+    """
+    # Opening some devices does something: they are not even opened.
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError("it is no regular file")
+        yield file
+        after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (
+        after.st_size,
+        after.st_mtime_ns,
+    ):
+        raise OSError("it changed while it was read")
+
+
+@contextlib.contextmanager
+def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a regular file to read, gunzipped if its content is compressed,
+    whatever its name says.
+
+    Raises:
+        OSError: As for `open_regular`.
+    """
+    with open_regular(path) as file:
+        compressed = file.read(2) == _GZIP
+        file.seek(0)
+        if not compressed:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked  # type: ignore[misc]
+
 
 def read_idx(path: Path, ndim: int, largest: int) -> np.ndarray:
     """Reads a file of bytes in the format of
-    http://yann.lecun.com/exdb/mnist/, compressed if it is called `.gz`.
+    http://yann.lecun.com/exdb/mnist/, compressed or not.
 
     Args:
         path: The file.
@@ -33,18 +89,15 @@ def read_idx(path: Path, ndim: int, largest: int) -> np.ndarray:
         InputError: If it is not such a file, is not whole or too large.
     """
     try:
-        compressed = path.suffix == ".gz"
-        with gzip.open(path) if compressed else open(path, "rb") as file:
+        with open_unpacked(path) as file:
             return _read_idx(file, ndim, largest)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except READ_ERRORS as error:
         raise InputError(
             f"Not a whole IDX file. Received: {str(path)!r} ({error})"
         ) from error
 
 
-def _read_idx(
-    file: BinaryIO | gzip.GzipFile, ndim: int, largest: int
-) -> np.ndarray:
+def _read_idx(file: IO[bytes], ndim: int, largest: int) -> np.ndarray:
     header = file.read(4 + 4 * ndim)
     if len(header) < 4 + 4 * ndim:
         raise ValueError("its header is cut short")
@@ -81,19 +134,41 @@ def read_npz(
             holds Python objects or is too large. The message says why, in a
             few words.
     """
+    with _opened_npz(file) as archive:
+        found = {entry.filename: entry for entry in archive.infolist()}
+        wanted = [f"{name}.npy" for name in names] if names else found
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise ValueError(f"it lacks {min(missing)[:-4]}")
+        if sum(found[name].file_size for name in wanted) > largest:
+            raise ValueError("it is too large")
+        return {
+            name.removesuffix(".npy"): _read_entry(archive, found[name])
+            for name in wanted
+        }
+
+
+def npz_headers(file: BinaryIO) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """The shape and dtype of each array in such an archive, by name.
+
+    Raises:
+        ValueError: As for `read_npz`, but for Python objects.
+    """
+    with _opened_npz(file) as archive:
+        if len(archive.infolist()) > _MOST_ARRAYS:
+            raise ValueError(f"it holds more than {_MOST_ARRAYS} files")
+        return {
+            entry.filename.removesuffix(".npy"): _header(archive, entry)
+            for entry in archive.infolist()
+            if entry.filename.endswith(".npy")
+        }
+
+
+@contextlib.contextmanager
+def _opened_npz(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
-            found = {entry.filename: entry for entry in archive.infolist()}
-            wanted = [f"{name}.npy" for name in names] if names else found
-            missing = [name for name in wanted if name not in found]
-            if missing:
-                raise ValueError(f"it lacks {min(missing)[:-4]}")
-            if sum(found[name].file_size for name in wanted) > largest:
-                raise ValueError("it is too large")
-            return {
-                name.removesuffix(".npy"): _read_npy(archive, found[name])
-                for name in wanted
-            }
+            yield archive
     except ValueError:
         raise
     except Exception as error:
@@ -101,27 +176,70 @@ def read_npz(
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _read_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+def _header(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype]:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{entry.filename} is compressed in an unusual way")
-    npy = np.lib.format
     with archive.open(entry) as file:
-        version = npy.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = npy.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = npy.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"{entry.filename} is of version {version}")
-        if dtype.hasobject:
-            raise ValueError(f"{entry.filename} holds Python objects")
-        announced = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or (
-            file.tell() + announced != entry.file_size
-        ):
-            raise ValueError(f"{entry.filename} has not the size it announces")
+        return _npy_header(file, entry.file_size, entry.filename)
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    _refuse_objects(_header(archive, entry)[1], entry.filename)
     with archive.open(entry) as file:
-        array = npy.read_array(file, allow_pickle=False)
+        array = np.lib.format.read_array(file, allow_pickle=False)
         if file.read(1):  # Reading to the end compares the checksum.
             raise ValueError(f"{entry.filename} is too long")
     return array
+
+
+def read_npy(path: Path, largest: int) -> np.ndarray:
+    """Reads an array of numbers or text from a file by `numpy.save`.
+
+    Args:
+        path: The file.
+        largest: The most bytes that it may have.
+
+    Raises:
+        InputError: If it is not such a file, is not whole, holds Python objects
+            or is too large.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > largest:
+                raise ValueError("it is too large")
+            _refuse_objects(_npy_header(file, size, "it")[1], "it")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # A damaged header may raise anything.
+        why = " ".join(str(error).split())
+        raise InputError(
+            f"Not a whole .npy file. Received: {str(path)!r} ({why})"
+        ) from error
+
+
+def _npy_header(
+    file: IO[bytes], size: int, name: str
+) -> tuple[tuple[int, ...], np.dtype]:
+    npy = np.lib.format
+    # No more: a header may claim to be long, too.
+    file = io.BytesIO(file.read(_LONGEST_HEADER))
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"{name} is of version {version}")
+    announced = math.prod(shape) * dtype.itemsize
+    whole = file.tell() + announced == size
+    if min(shape, default=0) < 0 or not (whole or dtype.hasobject):
+        raise ValueError(f"{name} has not the size it announces")
+    return shape, dtype
+
+
+def _refuse_objects(dtype: np.dtype, name: str) -> None:
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects")

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -13,8 +14,10 @@ import numpy as np
 from keras_mnist_sum.data import array_files
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils.atomic_files import atomic_write
+from keras_mnist_sum.utils.atomic_files import remove
 
 _LARGEST = 2**30  # bytes
+_MOST_FILES = 8  # that are kept, the newest
 
 
 def folder() -> Path:
@@ -25,29 +28,68 @@ def folder() -> Path:
 
 
 def cached(
-    files: Iterable[Path], decode: Callable[[], dict[str, Any]]
+    files: Iterable[Path],
+    decode: Callable[[], dict[str, Any]],
+    purpose: str = "",
 ) -> dict[str, Any]:
     """Returns what `decode()` returns, or returned for the same files before.
 
-    The arrays are kept under the SHA-256 of the files' contents, and compared
-    with their checksums as they are read. If they are damaged, or nothing can
-    be kept, `decode` is called.
+    The arrays are kept under the SHA-256 of the files' contents, behind one of
+    that and of their own content together. If they do not fit it, or nothing
+    can be kept, `decode` is called.
 
     Args:
         files: All files that `decode` reads, in a fixed order.
         decode: Returns arrays by name.
+        purpose: What else the arrays depend on.
+
+    Raises:
+        OSError: If a file is no regular one, or changes meanwhile.
     """
-    sha256 = hashlib.sha256()
-    for file in files:
-        sha256.update(file.read_bytes())
+    files = list(files)
+    source = _digest(files, purpose)
     try:
-        path = folder() / f"{sha256.hexdigest()}.npz"
-        with open(path, "rb") as kept:
-            return array_files.read_npz(kept, None, _LARGEST)
+        path = folder() / f"{source}.npz"
     except RuntimeError:  # There is no home.
         return decode()
+    try:
+        with array_files.open_regular(path) as kept:
+            seal = kept.readline(200)
+            content = kept.read(_LARGEST)
+        if seal == _seal(source, content):
+            return array_files.read_npz(io.BytesIO(content), None, _LARGEST)
     except (OSError, ValueError):
-        arrays = decode()
-        with contextlib.suppress(InputError), atomic_write(path) as temporary:
-            np.savez(temporary, **arrays)
-        return arrays
+        pass
+    arrays = decode()
+    if _digest(files, purpose) != source:
+        raise OSError("it changed while it was read")
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    with contextlib.suppress(InputError), atomic_write(path) as temporary:
+        temporary.write_bytes(_seal(source, file.getvalue()) + file.getvalue())
+    _remove_old()
+    return arrays
+
+
+def _digest(files: list[Path], purpose: str) -> str:
+    sha256 = hashlib.sha256()
+    for path in files:
+        with array_files.open_regular(path) as file:
+            while chunk := file.read(2**20):
+                sha256.update(chunk)
+    sha256.update(purpose.encode())
+    return sha256.hexdigest()
+
+
+def _seal(source: str, content: bytes | memoryview) -> bytes:
+    """The first line of a file: what it belongs to, with what is in it."""
+    sha256 = hashlib.sha256(source.encode())
+    sha256.update(content)
+    return b"keras_mnist_sum " + sha256.hexdigest().encode() + b"\n"
+
+
+def _remove_old() -> None:
+    with contextlib.suppress(OSError):
+        kept = sorted(folder().glob("*.npz"), key=lambda x: -x.stat().st_mtime)
+        for path in kept[_MOST_FILES:]:
+            remove(path)

@@ -8,11 +8,9 @@ from typing import Self
 
 import numpy as np
 
+from keras_mnist_sum.data.examples import ARRAY_SHAPE
+from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.task import IMAGE_SHAPE
-from keras_mnist_sum.task import NUM_DIGITS
-
-ARRAY_SHAPE = IMAGE_SHAPE[:2]  # of an image in an array: gray, no channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +80,9 @@ class Mnist:
         if isinstance(data, Mnist):
             return data
         parts = list(data) if isinstance(data, tuple | list) else []
-        if [type(part) for part in parts] == [tuple, tuple]:
+        if len(parts) == 2 and all(
+            isinstance(part, tuple | list) and len(part) == 2 for part in parts
+        ):
             parts = [*parts[0], *parts[1]]
         if len(parts) != 4:
             raise InputError(
@@ -95,20 +95,21 @@ class Mnist:
     @classmethod
     def from_arrays(
         cls,
-        train_images: np.ndarray | None,
-        train_labels: np.ndarray | None,
-        test_images: np.ndarray,
-        test_labels: np.ndarray,
+        train_images: Any,
+        train_labels: Any,
+        test_images: Any,
+        test_labels: Any,
         description: str = "arrays of your own",
         source: str = "arrays",
     ) -> Self:
-        """Checks arrays and keeps them.
+        """Checks arrays, and keeps them in one form.
 
         Args:
-            train_images: As the class has them, or `None` for no training set.
-            train_labels: The same, or of another integer type.
-            test_images: As the class has them.
-            test_labels: The same, or of another integer type.
+            train_images: What `examples.as_images` takes, or `None` for no
+                training set.
+            train_labels: What `examples.as_labels` takes, or `None`.
+            test_images: As `train_images`.
+            test_labels: As `train_labels`.
             description: What this is, for a person.
             source: As the class has it.
 
@@ -119,14 +120,17 @@ class Mnist:
             train_images = np.zeros((0, *ARRAY_SHAPE), "uint8")
             train_labels = np.zeros(0, "uint8")
         else:
-            where = f"the train set of {source!r}"
-            check_examples(train_images, train_labels, where)
-        check_examples(test_images, test_labels, f"the test set of {source!r}")
+            train_images, train_labels = as_examples(
+                train_images, train_labels, f"the train set of {source!r}"
+            )
+        test_images, test_labels = as_examples(
+            test_images, test_labels, f"the test set of {source!r}"
+        )
         return cls(
-            np.ascontiguousarray(train_images),  # A file may hold columns first
-            np.asarray(train_labels, "uint8"),
-            np.ascontiguousarray(test_images),
-            np.asarray(test_labels, "uint8"),
+            train_images,
+            train_labels,
+            test_images,
+            test_labels,
             source,
             description,
         )
@@ -144,50 +148,3 @@ class Mnist:
             self.train_images[chosen],
             self.train_labels[chosen],
         )
-
-
-def check_examples(
-    images: object, labels: object, where: str = "the arguments"
-) -> None:
-    """Checks that these are images and labels as `Mnist` has them, but labels
-    of any integer type.
-
-    Raises:
-        InputError: If they are not. The message says what was found `where`.
-    """
-    if not (
-        isinstance(images, np.ndarray)
-        and images.dtype == np.uint8
-        and images.shape[1:] == ARRAY_SHAPE
-    ):
-        raise InputError(
-            "Images must be uint8 of shape (examples, "
-            f"{', '.join(map(str, ARRAY_SHAPE))}). "
-            f"Received: {_kind(images)} in {where}"
-        )
-    if not (
-        isinstance(labels, np.ndarray)
-        and labels.dtype.kind in "iu"
-        and labels.ndim == 1
-    ):
-        raise InputError(
-            "Labels must be integers of shape (examples,). "
-            f"Received: {_kind(labels)} in {where}"
-        )
-    if len(images) != len(labels) or not len(images):
-        raise InputError(
-            "There must be a label for each image, and at least one. "
-            f"Received: {len(images)} images and {len(labels)} labels in "
-            f"{where}"
-        )
-    if labels.min() < 0 or labels.max() >= NUM_DIGITS:
-        raise InputError(
-            f"Labels must lie in 0-{NUM_DIGITS - 1}. "
-            f"Received: {labels.min()} to {labels.max()} in {where}"
-        )
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} of shape {value.shape}"
-    return type(value).__name__

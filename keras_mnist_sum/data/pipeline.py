@@ -5,14 +5,17 @@ buffer, no generator state. A pipeline that starts at step `k` therefore yields
 what one that started at 0 would yield from there on.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.augmentation import AUGMENTATIONS
+from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.data.mnist import Mnist
-from keras_mnist_sum.data.mnist import check_examples
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.presets import as_config
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
 
@@ -26,8 +29,8 @@ _as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def training_dataset(
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: Any,
+    labels: Any,
     config: Config,
     start_step: int = 0,
     part: slice = slice(None),
@@ -39,8 +42,8 @@ def training_dataset(
     image is left out and all batches are full.
 
     Args:
-        images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
-        labels: Integer array of shape `(examples,)`, values 0-9.
+        images: What `examples.as_images` takes.
+        labels: What `examples.as_labels` takes.
         config: Its `seed`, `batch_size`, `steps`, `task`, `head` and
             augmentations are used.
         start_step: The first batch to yield.
@@ -58,7 +61,8 @@ def training_dataset(
         InputError: If the arrays do not fit this description, hold fewer
             images than a batch, or `start_step` is negative.
     """
-    check_examples(images, labels)
+    config = as_config(config)
+    images, labels = as_examples(images, labels)
     check_batch_size(config.batch_size, len(images))
     if start_step < 0:
         raise InputError(
@@ -99,7 +103,7 @@ def training_dataset(
 
 
 def validation_dataset(
-    images: np.ndarray, labels: np.ndarray, config: Config
+    images: Any, labels: Any, config: Config
 ) -> tf.data.Dataset:
     """Every validation image once, unwarped, each with one number.
 
@@ -107,8 +111,8 @@ def validation_dataset(
     so that epochs compare. The last batch may be smaller.
 
     Args:
-        images: uint8 array of shape `(examples, 28, 28)`, values 0-255.
-        labels: Integer array of shape `(examples,)`, values 0-9.
+        images: What `examples.as_images` takes.
+        labels: What `examples.as_labels` takes.
         config: Its `seed`, `task` and `head` are used.
 
     Returns:
@@ -117,7 +121,8 @@ def validation_dataset(
     Raises:
         InputError: If the arrays do not fit this description.
     """
-    check_examples(images, labels)
+    config = as_config(config)
+    images, labels = as_examples(images, labels)
     seed = draw_seed(config.seed, VALIDATION_NUMBER, 0)
     mnist = tf.data.Dataset.from_tensor_slices((images, labels.astype("int64")))
     numbers = tf.data.Dataset.from_tensor_slices(

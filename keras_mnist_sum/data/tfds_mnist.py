@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import glob
 import io
 import logging
 import os
@@ -99,17 +100,24 @@ def find_or_prepare(data_dir: str | None) -> Path:
 def find(folder: Path) -> Path | None:
     """The newest version that is prepared in a folder, or `None`.
 
+    The folder may also be its `mnist`, or that of a version itself.
     `tfds.builder` would ask the network first.
     """
-    versions = folder / "mnist"
-    if not versions.exists():
-        return None
-    found = sorted(
-        path.parent
-        for path in versions.glob("*/dataset_info.json")
-        if "incomplete" not in path.parent.name
-    )
-    return found[-1] if found else None
+    # Of what does not exist, or is no folder, `glob` finds nothing.
+    places = [(folder / "mnist", "*")]
+    if folder.name == "mnist":
+        places.append((folder, "*"))
+    if folder.parent.name == "mnist":
+        places.append((folder.parent, glob.escape(folder.name)))
+    for versions, names in places:
+        found = sorted(
+            path.parent
+            for path in versions.glob(f"{names}/dataset_info.json")
+            if "incomplete" not in path.parent.name
+        )
+        if found:
+            return found[-1]
+    return None
 
 
 def _prepare(folder: Path) -> Path:
@@ -196,6 +204,11 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         found = cache.cached(files, functools.partial(_decode, files))
         images, labels = found["images"], found["labels"]
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the MNIST prepared in {str(folder)!r}. "
+            f"Received: {error}"
+        ) from error
     except Exception as error:  # A damaged file may raise anything.
         raise InputError(
             f"Cannot read the MNIST prepared in {str(folder)!r}: "

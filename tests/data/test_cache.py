@@ -1,5 +1,8 @@
 """Arrays are decoded once for the same files."""
 
+import io
+import os
+
 import numpy as np
 import pytest
 
@@ -62,3 +65,60 @@ def test_decodes_each_time_where_nothing_can_be_kept(files, monkeypatch):
     for _ in range(2):
         assert set(cache.cached(files, decode)) == {"x", "y"}
     assert decode.calls == 2
+
+
+@pytest.mark.parametrize("wrong", ["array", "file", "seal", "pipe", "extra"])
+def test_valid_but_wrong_cache_is_not_believed(files, wrong):
+    """Arrays that were exchanged, or belong to other files."""
+    decode = Decode()
+    cache.cached(files, decode)
+    [kept] = cache.folder().iterdir()
+    seal, _, content = kept.read_bytes().partition(b"\n")
+    arrays = dict(np.load(io.BytesIO(content)))
+    if wrong == "array":
+        save(kept, seal, arrays | {"x": arrays["x"] + 1})
+    elif wrong == "extra":
+        save(kept, seal, {"y": arrays["y"]})
+    elif wrong == "seal":
+        kept.write_bytes(content)
+    elif wrong == "file":
+        cache.cached(files[:1], Decode())
+        [other] = set(cache.folder().iterdir()) - {kept}
+        kept.write_bytes(other.read_bytes())
+    else:
+        kept.unlink()
+        os.mkfifo(kept)
+    assert cache.cached(files, decode)["x"][0, 0] == 2
+
+
+def save(path, seal, arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    path.write_bytes(seal + b"\n" + file.getvalue())
+
+
+def test_arrays_for_another_purpose_are_others(files):
+    decode = Decode()
+    assert cache.cached(files, decode, "one")["x"][0, 0] == 1
+    assert cache.cached(files, decode, "other")["x"][0, 0] == 2
+    assert cache.cached(files, decode, "one")["x"][0, 0] == 1
+
+
+def test_files_that_change_meanwhile_are_refused_and_not_kept(files):
+    def decode():
+        files[0].write_text("changed")
+        return {"x": np.zeros(1)}
+
+    with pytest.raises(OSError, match="changed while it was read"):
+        cache.cached(files, decode)
+    assert not cache.folder().exists()
+
+
+def test_only_the_newest_arrays_are_kept(files):
+    for number in range(11):
+        files[0].write_text(str(number))
+        cache.cached(files, Decode())
+    assert len(list(cache.folder().iterdir())) == 8
+    decode = Decode()
+    cache.cached(files, decode)
+    assert decode.calls == 0

@@ -185,11 +185,11 @@ def test_validation_uses_each_image_once_with_the_same_numbers(digits):
 def test_rejects_wrong_arguments(digits):
     images, labels = digits
     wrong = {
-        "uint8 of shape": (images.astype("float32"), labels),
+        "must lie in 0-255": (images.astype("float32") * 2, labels),
         r"\(50, 28, 27\)": (images[:, :, :27], labels),
         "0-9.*0 to 10": (images, labels + (labels == 9)),
         "50 images and 49": (images, labels[:-1]),
-        "integers of shape": (images, labels.astype("float32")),
+        "integers of shape": (images, labels + 0.5),
         "0 images": (images[:0], labels[:0]),
     }
     for message, arrays in wrong.items():

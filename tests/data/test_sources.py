@@ -6,7 +6,9 @@ import struct
 import numpy as np
 import pytest
 
+from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import tfds_mnist
+from keras_mnist_sum.data.sources import as_mnist
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 
@@ -92,7 +94,7 @@ def test_sample_has_4000_and_1000_images_with_as_many_of_each_digit():
     [
         ("nowhere", "which does not exist"),
         ("arrays", "which no file holds"),
-        (".", "must hold train-images-idx3-ubyte"),
+        (".", "where there is none"),
     ],
 )
 def test_rejects_path_without_data(tmp_path, monkeypatch, path, message):
@@ -112,7 +114,7 @@ def test_rejects_path_without_data(tmp_path, monkeypatch, path, message):
         lambda content: content[:4] + b"\xff\xff\xff\xff" + content[8:],
         lambda content: content[:8] + b"\x7f\xff\xff\xff" + content[12:],
         lambda content: content[:4] + struct.pack(">3I", 60000, 1024, 1024),
-        lambda content: gzip.compress(content),
+        lambda content: gzip.compress(content)[:-9],
     ],
 )
 def test_rejects_damaged_idx_file(folder, damage):
@@ -144,17 +146,17 @@ def test_rejects_truncated_npz(tmp_path, digits, keep):
     path = tmp_path / "mnist.npz"
     write_npz(path, digits)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match="Not a whole mnist.npz. Received"):
+    with pytest.raises(InputError, match="Not a whole file of MNIST. Received"):
         load_mnist(str(path))
 
 
 def test_rejects_arrays_that_are_not_mnist(tmp_path, digits):
     images, labels = digits
     wrong = {
-        "lacks y_test": {"y_test": None},
+        "but no test labels": {"y_test": None},
         "0-9. Received: 0 to 10": {"y_train": labels + (labels == 9)},
         r"\(50, 28, 27\) in the train set": {"x_train": images[:, :, :27]},
-        "float64 of shape": {"x_test": images[:20] / 255.0},
+        "0-1: undo .*-0.5 to 0.5 in": {"x_test": images[:20] / 255.0 - 0.5},
         "50 images and 49 labels": {"y_train": labels[:-1]},
         "holds Python objects": {"x_train": np.array([{"a": "pickle"}])},
     }
@@ -162,6 +164,22 @@ def test_rejects_arrays_that_are_not_mnist(tmp_path, digits):
         path = write_npz(tmp_path / "mnist.npz", digits, **changes)
         with pytest.raises(InputError, match=message):
             load_mnist(path)
+
+
+@pytest.mark.parametrize("data", [None, 5, ["sample"], np.zeros(3)])
+def test_rejects_what_names_no_source(data):
+    with pytest.raises(InputError, match="name a source .* Received: a "):
+        load_mnist(data)
+
+
+def test_source_or_arrays_are_taken_alike(digits, tmp_path):
+    path = write_npz(tmp_path / "mnist.npz", digits)
+    images, labels = digits
+    is_as_made(as_mnist(tmp_path / "mnist.npz"), digits)
+    is_as_made(as_mnist(path), digits)
+    is_as_made(as_mnist((images, labels, images[:20], labels[:20])), digits)
+    with pytest.raises(InputError, match="`data` must be an `Mnist`"):
+        as_mnist(5)
 
 
 def test_rejects_data_dir_with_another_source():
@@ -287,3 +305,36 @@ def test_rejects_damaged_prepared_set(prepared, small_counts, tmp_path_factory):
     for data in ("tfds", "auto"):
         with pytest.raises(InputError, match="have it prepared again"):
             load_mnist(data, str(damaged))
+
+
+@pytest.mark.parametrize("below", ["", "mnist", "mnist/3.0.1"])
+@pytest.mark.parametrize("how", ["environment", "data_dir", "data"])
+def test_prepared_set_is_found_from_any_of_its_folders(
+    prepared, digits, small_counts, monkeypatch, below, how
+):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: 1 / 0)
+    folder = str(prepared / below)
+    if how == "data":
+        mnist = load_mnist(folder)
+        assert mnist.source == folder and mnist.data_dir is None
+    elif how == "data_dir":
+        mnist = load_mnist("tfds", folder)
+    else:
+        monkeypatch.setenv("TFDS_DATA_DIR", folder)
+        mnist = load_mnist("auto")
+    if how != "data":
+        assert mnist.data_dir == str(prepared)
+    is_as_made(mnist, digits)
+
+
+@pytest.mark.parametrize(
+    "content", [{"labels": np.zeros(50, "uint8")}, {"images": np.zeros(9)}]
+)
+def test_cache_of_other_arrays_is_not_taken_for_a_damaged_set(
+    prepared, digits, small_counts, monkeypatch, tmp_path, content
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    load_mnist("tfds", str(prepared))
+    for kept in cache.folder().iterdir():
+        np.savez(kept, **content)
+    is_as_made(load_mnist("tfds", str(prepared)), digits)
