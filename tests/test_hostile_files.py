@@ -129,7 +129,7 @@ def memory_stays():
 @pytest.mark.parametrize(
     "limit, read",
     [
-        ("formats.keras_file._LARGEST_FILE", keras_file.load_model),
+        ("formats.model_file._LARGEST_FILE", keras_file.load_model),
         ("training.checkpoints._LARGEST", checkpoints.read),
         ("inference.image_files._LARGEST_FILE", to_mnist),
         ("formats.model_file._LARGEST_FILE", onnx_file.open_file),

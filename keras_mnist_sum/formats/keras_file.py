@@ -1,53 +1,32 @@
 """`load_model`: a `.keras` file, read as data and within limits.
 
-Keras's own safe mode refuses some classes by name; here only those are built
-that our models consist of, and no model that would have more weights than its
-file holds.
+No model is built that would have more weights than its file holds.
 """
 
+import contextlib
 import copy
 import io
 import json
 import math
 import threading
 import warnings
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats import keras_archive
+from keras_mnist_sum.formats import trial
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
 from keras_mnist_sum.formats.model_file import checked_model
-from keras_mnist_sum.models import layers
+from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import kept_random_state
 from keras_mnist_sum.task import Task
-
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
-_LARGEST_CONFIG = 2**20  # bytes; the default model's has 26 thousand
-_LARGEST_FILE = 2**30  # bytes
-_INITIALIZERS = "GlorotUniform HeNormal HeUniform Ones RandomUniform Zeros"
-# Class and module, or the name under which a class of ours is registered.
-_PARTS = {
-    ("Functional", "keras.src.models.functional"),
-    ("DTypePolicy", "keras"),
-    ("__keras_tensor__", None),
-    *((name, "keras.layers") for name in layers.KERAS_LAYERS),
-    *((name, "keras.initializers") for name in _INITIALIZERS.split()),
-}
-# Names that the first edition gave to layers of ours.
-_RENAMED = {
-    "ShiftedCopies": "AugmentByShifts",
-    "MeanOfCopies": "MeanOverShifts",
-}
-# How it was compiled; and what lets a config say one thing twice.
-_LEFT_OUT = {"compile_config", "build_config", "shared_object_id"}
 
 
 def load_model(path: str | Path, difference: str | None = None) -> keras.Model:
@@ -71,28 +50,38 @@ def load_model(path: str | Path, difference: str | None = None) -> keras.Model:
 
 
 def open_file(path: Path, task: Task | None = None) -> OpenedModel:
-    """Opens a `.keras` file. Arguments and errors as for `checked_model`."""
+    """Opens a `.keras` file, tried before in a process of its own.
+
+    One with a layer that is allowed in this process alone is not tried.
+    Arguments and errors as for `checked_model`.
+    """
     if not path.is_file():
         raise InputError(f"No such model file. Received: {str(path)!r}")
-    try:
-        config, weights = _read(path)
-        _check_parts(config)
+    content = read_file(path, "Keras")
+    with _opening(path):
+        config, _ = keras_archive.unpack(content)
+        keras_archive.check_parts(config)
+        own = keras_archive.has_own_layers(config)
+    if not own:
+        trial.check("keras_file", path, content, task)
+    return open_content(path, content, task)
+
+
+def open_content(
+    path: Path, content: bytes, task: Task | None = None
+) -> OpenedModel:
+    """The same, of the `content` of a file that is believed."""
+    with _opening(path):
+        config, weights = keras_archive.unpack(content)
+        keras_archive.check_parts(config)
         with kept_random_state():
-            _check_size(config, _count_stored(weights))
+            _check_size(config, keras_archive.count_stored(weights))
             model = _build(config)
         with warnings.catch_warnings():
             # Keras warns where it leaves weights as they start.
             warnings.filterwarnings("error", module=r"keras\.src\.saving")
-            model.load_weights(path)
+            model.load_weights(_WeightsFile(weights))
         info = info_of(model)
-    except Exception as error:
-        # A damaged archive surfaces as any of a dozen exceptions.
-        known = isinstance(error, _Refused | InputError)
-        why = str(error) if known else type(error).__name__
-        raise InputError(
-            "Cannot read this as a Keras model. "
-            f"Received: {str(path)!r} ({why})"
-        ) from error
     # Some parts tell only by a call that they were made with nonsense.
     return checked_model(
         path,
@@ -103,6 +92,20 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         keras_model=model,
         trial=lambda x: model(x, training=False),  # Traces nothing.
     )
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # A damaged archive surfaces as any of a dozen exceptions.
+        known = isinstance(error, keras_archive.Refused | InputError)
+        why = str(error) if known else type(error).__name__
+        raise InputError(
+            "Cannot read this as a Keras model. "
+            f"Received: {str(path)!r} ({why})"
+        ) from error
 
 
 def io_specs(model: keras.Model) -> tuple[Specs, Specs]:
@@ -122,6 +125,7 @@ def io_specs(model: keras.Model) -> tuple[Specs, Specs]:
 def write(model: keras.Model, path: Path) -> None:
     """Writes a model, without how it was compiled."""
     copy_model(model).save(path)
+    trial.remember("keras_file", path)
 
 
 def check_loadable(model: keras.Model) -> None:
@@ -133,10 +137,10 @@ def check_loadable(model: keras.Model) -> None:
     """
     bare = keras.Model(model.input, model.output)
     try:
-        _check_parts(
+        keras_archive.check_parts(
             json.loads(json.dumps(keras.saving.serialize_keras_object(bare)))
         )
-    except _Refused as error:
+    except keras_archive.Refused as error:
         raise InputError(
             "A model file may hold Keras's common layers, those of the package "
             "and those that `keras_mnist_sum.models.layers.allow_layer` was "
@@ -144,104 +148,11 @@ def check_loadable(model: keras.Model) -> None:
         ) from error
 
 
-class _Refused(Exception):
-    """Raised with the reason, in a few words."""
+class _WeightsFile(io.BytesIO):
+    """What Keras takes as a file, once it is called as one."""
 
-
-def _read(path: Path) -> tuple[dict, bytes]:
-    """The model's config and its weights, an HDF5 file, from the archive.
-
-    Reading them to the end compares their checksums.
-    """
-    if path.suffix.lower() != ".keras" or not zipfile.is_zipfile(path):
-        raise _Refused("it is no .keras archive")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise _Refused("it is too large")
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        if sorted(entry.filename for entry in entries) != sorted(_MEMBERS):
-            raise _Refused(f"it holds other files than {sorted(_MEMBERS)}")
-        for entry in entries:
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise _Refused(f"{entry.filename} is compressed")
-        if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
-            raise _Refused(f"{_CONFIG} is too large")
-        contents = {entry.filename: archive.read(entry) for entry in entries}
-    config = json.loads(contents[_CONFIG], object_hook=_current)
-    return config, contents[_WEIGHTS]
-
-
-def _current(part: dict) -> dict:
-    """A part of a config without `_LEFT_OUT`, and by its name of today."""
-    part = {name: part[name] for name in part if name not in _LEFT_OUT}
-    name = part.get("class_name")
-    if part.get("registered_name") == f"keras_mnist_sum>{name}":
-        name = _RENAMED.get(str(name), name)
-        part["class_name"] = name
-        part["registered_name"] = f"keras_mnist_sum>{name}"
-    return part
-
-
-def _check_parts(config: object) -> None:
-    """Refuses what is not made of `_PARTS` alone.
-
-    Keras finds a class by the registered name, if there is one, else by class
-    and module; a class named otherwise could run code as it is built.
-    """
-    if isinstance(config, list):
-        for part in config:
-            _check_parts(part)
-    elif isinstance(config, dict):
-        for part in config.values():
-            _check_parts(part)
-        if "class_name" in config or "registered_name" in config:
-            name = config.get("class_name")
-            where = config.get("module")
-            registered = config.get("registered_name")
-            if registered not in (None, name):
-                where = registered
-            known = where in layers.allowed_layers() and (
-                name == layers.allowed_layers()[where].__name__
-            )
-            if not known and (name, where) not in _PARTS:
-                raise _Refused(
-                    f"it has a part {name!r} of {where!r}; a layer of your own "
-                    "must be allowed by models.layers.allow_layer"
-                )
-
-
-def _count_stored(content: bytes) -> int:
-    """The bytes of weights that an HDF5 file really holds.
-
-    A dataset may claim any shape and be stored nowhere, in another file,
-    compressed, or under many names; Keras writes none of these.
-    """
-    total = 0
-    seen = set()
-
-    def add(group: h5py.Group) -> None:
-        nonlocal total
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _Refused(f"{name} in its weights is a link")
-            item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in seen:
-                raise _Refused(f"{name} in its weights is a second name")
-            seen.add(address)
-            if isinstance(item, h5py.Group):
-                add(item)
-                continue
-            stored = item.id.get_storage_size()
-            if item.chunks or item.external or item.is_virtual:
-                raise _Refused(f"{name} in its weights is not stored plainly")
-            if item.nbytes != stored or stored > len(content):
-                raise _Refused(f"{name} in its weights is not whole")
-            total += stored
-
-    with h5py.File(io.BytesIO(content), "r") as file:
-        add(file)
-    return total
+    def __str__(self) -> str:
+        return keras_archive.WEIGHTS
 
 
 def _check_size(config: dict, stored: int) -> None:
@@ -272,7 +183,7 @@ def _check_size(config: dict, stored: int) -> None:
     if isinstance(needed, Exception):
         raise needed
     if needed > stored:
-        raise _Refused(
+        raise keras_archive.Refused(
             f"its weights would take {needed:,} bytes, and it holds {stored:,}"
         )
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_mnist_sum.formats import trial
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.formats.model_file import free_axes
 from keras_mnist_sum.formats.model_file import model_inputs
-from keras_mnist_sum.formats.model_file import reading
+from keras_mnist_sum.formats.model_file import opening
+from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.info import KEY
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import NUM_DIGITS
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 CALIBRATION_IMAGES = 500
+_KIND = "LiteRT"
 _INFO = f"{KEY}.json"
 _LARGEST_INFO = 2**20  # bytes
 
@@ -67,6 +70,7 @@ def write(
         with zipfile.ZipFile(path, "a") as archive:
             # A fixed date: one model, one file.
             archive.writestr(zipfile.ZipInfo(_INFO), info.to_json())
+    trial.remember("litert_file", path)
 
 
 def _quantize(
@@ -98,8 +102,9 @@ def _quantize(
 def open_file(path: Path, task: Task | None = None) -> OpenedModel:
     """Opens a LiteRT file in its interpreter, on the CPU, without TensorFlow.
 
-    It is read as data: the interpreter executes no code from a file. Threads
-    that share the model wait for each other.
+    It is read as data: the interpreter executes no code from a file, and it is
+    tried before in a process of its own. Threads that share the model wait for
+    each other.
 
     Args:
         path: The file, with one signature, `serving_default`.
@@ -109,7 +114,16 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         InputError: If it is missing, damaged or another kind of model, or
             LiteRT is not installed.
     """
-    with reading(path, "LiteRT") as content:
+    content = read_file(path, _KIND)
+    trial.check("litert_file", path, content, task)
+    return open_content(path, content, task)
+
+
+def open_content(
+    path: Path, content: bytes, task: Task | None = None
+) -> OpenedModel:
+    """The same, of the `content` of a file that is believed."""
+    with opening(path, _KIND):
         from ai_edge_litert.interpreter import Interpreter
 
         if content[4:8] != b"TFL3":

@@ -187,18 +187,28 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
             )
 
 
-@contextlib.contextmanager
-def reading(path: str | Path, kind: str) -> Iterator[bytes]:
-    """Yields the file's content to a block that fails if it is not `kind`.
+def read_file(path: str | Path, kind: str) -> bytes:
+    """The content of a model file of a `kind`, read once.
 
     Raises:
-        InputError: If the file cannot be read, or a package is missing.
+        InputError: If it cannot be read, or is too large.
+    """
+    with opening(path, kind):
+        if Path(path).stat().st_size > _LARGEST_FILE:
+            raise ValueError("it is too large")
+        return Path(path).read_bytes()
+
+
+@contextlib.contextmanager
+def opening(path: str | Path, kind: str) -> Iterator[None]:
+    """Runs a block in silence that fails if a file is no model of a `kind`.
+
+    Raises:
+        InputError: If it fails, or a package is missing.
     """
     try:
         with silence():
-            if Path(path).stat().st_size > _LARGEST_FILE:
-                raise ValueError("it is too large")
-            yield Path(path).read_bytes()
+            yield
     except InputError:
         raise
     except ImportError as error:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_mnist_sum.formats import trial
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.formats.model_file import free_axes
-from keras_mnist_sum.formats.model_file import reading
+from keras_mnist_sum.formats.model_file import opening
+from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.info import KEY
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import INPUT_SHAPES
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import keras
     import onnx
 
+_KIND = "ONNX"
 _TYPES = {"tensor(float)": "float32"}
 
 
@@ -41,6 +44,7 @@ def write(model: "keras.Model", path: Path) -> None:
     if info:
         onnx.helper.set_model_props(exported, {KEY: info.to_json()})
     path.write_bytes(exported.SerializeToString())
+    trial.remember("onnx_file", path)
 
 
 def in_order(model: "onnx.ModelProto", outputs: list[str]) -> "onnx.ModelProto":
@@ -105,8 +109,8 @@ def in_order(model: "onnx.ModelProto", outputs: list[str]) -> "onnx.ModelProto":
 def open_file(path: Path, task: Task | None = None) -> OpenedModel:
     """Opens an ONNX file in ONNX Runtime, on the CPU, without TensorFlow.
 
-    It is read as data: ONNX Runtime executes no code from a file. Threads may
-    share the model.
+    It is read as data: ONNX Runtime executes no code from a file, and it is
+    tried before in a process of its own. Threads may share the model.
 
     Args:
         path: The file. It must hold its weights itself.
@@ -116,7 +120,19 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         InputError: If it is missing, damaged or another kind of model, or
             ONNX Runtime is not installed.
     """
-    with reading(path, "ONNX") as content:
+    content = read_file(path, _KIND)
+    trial.check("onnx_file", path, content, task)
+    return open_content(path, content, task)
+
+
+def open_content(
+    path: Path, content: bytes, task: Task | None = None
+) -> OpenedModel:
+    """The same, of the `content` of a file that is believed."""
+    # ONNX Runtime would write an id of this device to the user's cache folder
+    # and look up a host to send events to. Who sets it otherwise decides.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    with opening(path, _KIND):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -4,18 +4,23 @@
 is asked for.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import image_input
+from keras_mnist_sum.task import NUM_DIGITS
 
 if TYPE_CHECKING:
     import keras
 
 FOLDER = Path(__file__).parents[1] / "pretrained"
-_SHA256 = {
+SHA256 = {
     "model.keras": (
         "8dffbf85f53763ff1bb453f5ea9e15f1756f118a91728f34b4729bd55a6edc38"
     ),
@@ -34,7 +39,7 @@ def load_pretrained() -> "keras.Model":
     Raises:
         InputError: If the file is missing, or not the one that was shipped.
     """
-    from keras_mnist_sum.formats.keras_file import load_model
+    from keras_mnist_sum.formats.any_model import load_model
 
     return load_model(checked_path("model.keras"))
 
@@ -49,6 +54,27 @@ def open_pretrained() -> OpenedModel:
     from keras_mnist_sum.formats import onnx_file
 
     return onnx_file.open_file(checked_path("model.onnx"))
+
+
+def read_digits(images: np.ndarray) -> np.ndarray:
+    """What this model reads in images.
+
+    Args:
+        images: uint8 array of shape `(batch, 28, 28)`.
+
+    Returns:
+        The probabilities of the digits, of shape `(batch, 10)`.
+
+    Raises:
+        InputError: As for `open_pretrained`.
+    """
+    number = np.zeros((len(images), NUM_DIGITS), "float32")
+    number[:, 0] = 1
+    inputs = {"image": image_input(images), "number": number}
+    return _opened_once().predict(inputs)["digit"]
+
+
+_opened_once = functools.cache(open_pretrained)
 
 
 def checked_path(name: str) -> Path:
@@ -66,9 +92,9 @@ def checked_path(name: str) -> Path:
             f"The package came without its model. Received: {str(path)!r}"
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _SHA256[name]:
+    if digest != SHA256[name]:
         raise InputError(
-            f"The package's model must have the SHA-256 {_SHA256[name]}. "
+            f"The package's model must have the SHA-256 {SHA256[name]}. "
             f"Received: {digest} of {str(path)!r}"
         )
     return path
