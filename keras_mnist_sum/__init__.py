@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from keras_mnist_sum.config import Config
     from keras_mnist_sum.errors import InputError
     from keras_mnist_sum.evaluation.evaluate import evaluate
-    from keras_mnist_sum.formats.keras_file import load_model
+    from keras_mnist_sum.formats.any_model import load_model
     from keras_mnist_sum.formats.pretrained import load_pretrained
     from keras_mnist_sum.inference.predictor import Predictor
     from keras_mnist_sum.models.build import build_model
@@ -34,7 +34,7 @@ __all__ = [
 _WITH_TENSORFLOW = {
     "build_model": "models.build",
     "evaluate": "evaluation.evaluate",
-    "load_model": "formats.keras_file",
+    "load_model": "formats.any_model",
     "load_pretrained": "formats.pretrained",
     "train": "training.train",
 }

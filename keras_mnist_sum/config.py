@@ -8,6 +8,7 @@ losses. Their keys are read as text: importing them would import Keras.
 import dataclasses
 import json
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,6 @@ from keras_mnist_sum.utils.settings import setting
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 # Not a part of a config: on other devices a run is the same run.
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
-
 
 BACKBONES = keys_of("BACKBONES", "models/backbones.py", "models/baselines.py")
 HEADS = keys_of("HEADS", "models/heads.py", "models/baselines.py")
@@ -190,17 +190,26 @@ class Config:
     )
     deterministic: bool = setting(
         True,
-        "compute only in ways that give the same bits each time on the same "
-        "machine, which costs no time to speak of",
+        "compute only in ways that give the same bits each time on one machine",
     )
+
+    def __new__(cls, *values: object, **fields: object) -> "Config":
+        known = {field.name for field in dataclasses.fields(cls)}
+        if values or not set(fields) <= known:
+            raise InputError(
+                "A config's fields are set by name, as in Config(width=16); a "
+                "preset's config is presets.get(NAME).config. "
+                f"Received: {sorted(set(fields) - known) or 'no names'}"
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            check_setting(field, getattr(self, field.name))
-        if self.custom_task is not None and (
-            (self.outputs, self.difference)
-            != (Config.outputs, Config.difference)
-        ):
+            value = _plain(getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            check_setting(field, value)
+        named = (self.outputs, self.difference)
+        if self.custom_task and named != (Config.outputs, Config.difference):
             raise InputError(
                 "A task of your own says what its outputs are. "
                 f"Received: custom_task={self.custom_task!r}, "
@@ -225,9 +234,7 @@ class Config:
     @property
     def task(self) -> Task:
         """What the model learns."""
-        if self.custom_task is not None:
-            return self.custom_task
-        return Task.named(self.outputs, self.difference)
+        return self.custom_task or Task.named(self.outputs, self.difference)
 
     @property
     def supervised(self) -> tuple[str, ...]:
@@ -236,11 +243,7 @@ class Config:
         return every if self.supervise is None else self.supervise
 
     def with_steps(self, examples: int) -> "Config":
-        """This config with `steps` in place of `epochs`.
-
-        Args:
-            examples: Number of training images.
-        """
+        """This config with `steps` for its `epochs` over `examples` images."""
         if self.epochs is None:
             return self
         steps = max(round(self.epochs * examples / self.batch_size), 1)
@@ -275,11 +278,9 @@ class Config:
             InputError: If the text is not such a config.
         """
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = {**json.loads(text)}
+        except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"Not a config. Received: {error}") from None
-        if not isinstance(values, dict):
-            raise InputError(f"Not a config. Received: {text[:80]!r}")
         if "average_shift" in values:  # Written by the first edition.
             values["test_time_shift"] = values.pop("average_shift")
             if isinstance(values.get("supervise"), str):
@@ -287,14 +288,13 @@ class Config:
                 # Its default said what `None` says.
                 is_default = set(names) == set(cls.outputs)
                 values["supervise"] = None if is_default else names
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        if unknown:
-            raise InputError(
-                f"A config has no such fields. Received: {sorted(unknown)}"
-            )
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
         if values.get("custom_task") is not None:
             values["custom_task"] = Task.from_dict(values["custom_task"])
         return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    """What a field holds: no path, list, or array of NumPy's."""
+    value = os.fspath(value) if isinstance(value, os.PathLike) else value
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(value) if isinstance(value, list) else value

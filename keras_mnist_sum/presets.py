@@ -139,9 +139,31 @@ def get(name: str) -> Preset:
     Raises:
         InputError: If there is none.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
+        given = repr(name) if isinstance(name, str) else type(name).__name__
         raise InputError(
             f"`preset` must be one of {', '.join(PRESETS)}. "
-            f"Received: preset={name!r}"
+            f"Received: preset={given}"
         )
     return PRESETS[name]
+
+
+def as_config(value: Config | Preset | str) -> Config:
+    """The config that `value` stands for, wherever one is taken.
+
+    Args:
+        value: A config, a preset, or the name of one.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    if isinstance(value, str):
+        value = get(value)
+    if isinstance(value, Preset):
+        value = value.config
+    if not isinstance(value, Config):
+        raise InputError(
+            "`config` must be a `Config` or the name of a preset "
+            f"({', '.join(PRESETS)}). Received: {type(value).__name__}"
+        )
+    return value

@@ -1,7 +1,9 @@
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_mnist_sum import presets
@@ -105,6 +107,58 @@ def test_reads_config_of_the_first_edition():
 def test_wrong_value_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f"`{name}`.*Received: {name}="):
         Config(**{name: value})
+
+
+def test_takes_numpys_numbers_paths_and_lists():
+    given = Config(
+        width=np.int64(8),
+        seed=np.array(3),
+        epochs=np.float32(2),
+        deterministic=np.bool_(False),
+        data=Path("a", "b"),
+        outputs=["digit", "sum"],
+        supervise=np.array(["digit"]),
+    )
+    plain = Config(
+        width=8,
+        seed=3,
+        epochs=2.0,
+        deterministic=False,
+        data="a/b",
+        outputs=("digit", "sum"),
+        supervise=("digit",),
+    )
+    assert given == plain and given.to_json() == plain.to_json()
+    for name, value in vars(plain).items():
+        assert type(getattr(given, name)) is type(value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Config("fast"),
+        lambda: Config(widht=8),
+        lambda: dataclasses.replace(Config(), widht=8),
+    ],
+)
+def test_rejects_values_without_a_name_or_of_no_field(make):
+    with pytest.raises(InputError, match=r"presets.get\(NAME\).*Received: "):
+        make()
+
+
+@pytest.mark.parametrize("content", [None, {}, 3])
+def test_rejects_what_is_no_text_of_a_config(content):
+    with pytest.raises(InputError, match="Not a config. Received: "):
+        Config.from_json(content)
+
+
+def test_a_preset_its_name_or_its_config_is_a_config():
+    preset = presets.get("fast")
+    for value in ("fast", preset, preset.config):
+        assert presets.as_config(value) == preset.config
+    for value in ("fats", None, {"width": 8}, Config, ["fast"]):
+        with pytest.raises(InputError, match="residual, fast.*Received: "):
+            presets.as_config(value)
 
 
 @pytest.mark.parametrize(

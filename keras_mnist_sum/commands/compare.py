@@ -5,7 +5,6 @@ from pathlib import Path
 
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.utils import atomic_files
 
 HELP = "compare runs: what differs in them, and whether it matters"
@@ -48,25 +47,24 @@ def run(values: argparse.Namespace) -> None:
     for path in (values.csv, values.plot):
         if path:
             atomic_files.check_file(path)
-    runs = [x for x in map(Run, values.targets) if x.has_begun]
-    configs = [run.read_config() for run in runs]
+    from keras_mnist_sum.utils.quiet import import_tensorflow
+
+    import_tensorflow()
+    from keras_mnist_sum.evaluation import comparison
+    from keras_mnist_sum.formats.open import open_model
+
+    models = [open_model(target) for target in values.targets]
+    configs = [model.config for model in models if model.config]
     data = {config.data for config in configs}
     if len(data) > 1 and not values.data:
         raise InputError(
             "These runs have different data: say by --data what to score them "
             f"on. Received: {', '.join(map(repr, sorted(data)))}"
         )
-    from keras_mnist_sum.utils.quiet import import_tensorflow
-
-    import_tensorflow()
     mnist = cli.load_data(
         values, configs[0] if configs else None, test_only=True
     )
-    from keras_mnist_sum.evaluation import comparison
-
-    groups = comparison.compare(
-        values.targets, mnist.test_images, mnist.test_labels
-    )
+    groups = comparison.compare(models, mnist.test_images, mnist.test_labels)
     print(f"{len(mnist.test_images):,} test images: {mnist.description}\n")
     print(comparison.table(groups))
     print(

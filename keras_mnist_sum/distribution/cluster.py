@@ -5,12 +5,16 @@ import json
 import logging
 import os
 import random
+import re
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
+
+_JOBS = ("chief", "worker")
 
 _logger = logging.getLogger(__name__)
 
@@ -98,34 +102,57 @@ def find_cluster(slurm: bool = False) -> Cluster | None:
 
 def _parse(text: str) -> Cluster:
     try:
-        config = json.loads(text)
-        jobs, task = config["cluster"], config["task"]
-        members = {job: list(jobs.pop(job, [])) for job in ("chief", "worker")}
-        addresses = members["chief"] + members["worker"]
-        distinct = {_split(address) for address in addresses}
-        job, index = task["type"], int(str(task["index"]))
-        is_valid = (
-            0 <= index < len(members[job])
-            and len(distinct) == len(addresses)
-            and not jobs
-        )
-        reason = "a worker twice, no such task, or another job"
-    except (
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        is_valid, reason = False, f"{type(error).__name__}: {error}"
-    if not is_valid:
+        jobs, job, index = _jobs_and_task(json.loads(text))
+    except (RecursionError, ValueError) as error:
+        example = Cluster(("host:port", "host:port"), 0).to_tf_config()
         raise InputError(
             "TF_CONFIG must name the cluster's workers and this process's "
-            f"task. Received: TF_CONFIG={text[:200]!r} ({reason})"
-        )
+            f"task, as in {example}. Received: TF_CONFIG={text[:200]!r}, "
+            f"where {error}"
+        ) from error
     if job == "worker":
-        index += len(members["chief"])
-    return Cluster(tuple(addresses), index)
+        index += len(jobs["chief"])
+    return Cluster((*jobs["chief"], *jobs["worker"]), index)
+
+
+def _jobs_and_task(config: Any) -> tuple[dict[str, list[str]], str, int]:
+    """The addresses of chief and workers, and which of them this process is.
+
+    Raises:
+        ValueError: With the reason, if `config` does not say so.
+    """
+    for part, holder in (("cluster", config), ("task", config)):
+        if not isinstance(holder, dict) or not isinstance(
+            holder.get(part), dict
+        ):
+            raise ValueError(f"{part!r} is no object in an object")
+    others = set(config["cluster"]) - set(_JOBS)
+    if others:
+        raise ValueError(
+            f"the cluster has a job {min(others)!r}, and only a chief and "
+            "workers train here"
+        )
+    jobs = {name: config["cluster"].get(name, []) for name in _JOBS}
+    seen: dict[tuple[str, int], str] = {}
+    for name, addresses in jobs.items():
+        if not isinstance(addresses, list):
+            raise ValueError(f"{name!r} is no list of addresses")
+        for i, address in enumerate(addresses):
+            host, port = _split(address)
+            place = f"{name} {i}"
+            other = seen.setdefault((host.lower(), port), place)
+            if other != place:
+                raise ValueError(f"{address!r} is both {other} and {place}")
+    job, index = config["task"].get("type"), config["task"].get("index")
+    if not isinstance(job, str) or not jobs.get(job):
+        raise ValueError(f"the cluster has no task of the type {job!r}")
+    if isinstance(index, bool) or not re.fullmatch("[0-9]{1,9}", str(index)):
+        raise ValueError(f"the task's index {index!r} is no whole number")
+    if int(index) >= len(jobs[job]):
+        raise ValueError(
+            f"there is no {job} {index}: the last is {len(jobs[job]) - 1}"
+        )
+    return jobs, job, int(index)
 
 
 def _find_slurm_step() -> Cluster:
@@ -203,13 +230,31 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _split(address: str) -> tuple[str, int]:
-    """Of `host:port`; an IPv6 address stands in brackets."""
-    host, _, port = address.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"an IPv6 address without brackets: {address!r}")
-    if not host or not 0 < int(port) < 2**16:
-        raise ValueError(f"not host:port: {address!r}")
-    return host, int(port)
+def _split(address: object) -> tuple[str, int]:
+    """Of `host:port`; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: If it is something else, with what is wrong.
+    """
+    if not isinstance(address, str):
+        raise ValueError(f"{address!r} is no text of the form host:port")
+    host, colon, port = address.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    wrong = ""
+    if "://" in address:
+        wrong = f"has a scheme, {address.partition('://')[0]}://"
+    elif re.search(r"[\s,/@]", address):
+        wrong = "has a space or a sign that no address has"
+    elif not colon or address.endswith("]"):
+        wrong = "has no port"
+    elif ":" in host and bare == host:
+        wrong = "is an IPv6 address without brackets, as in [::1]:port"
+    elif not bare:
+        wrong = "has no host"
+    elif not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
+        wrong = "has a port that is no number from 1 to 65535"
+    if wrong:
+        raise ValueError(
+            f"the address {address[:80]!r} is not host:port: it {wrong}"
+        )
+    return bare, int(port)

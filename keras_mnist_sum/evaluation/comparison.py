@@ -14,7 +14,7 @@ from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.evaluation.statistics import interval_over_images
 from keras_mnist_sum.evaluation.statistics import paired_test
-from keras_mnist_sum.formats.open import open_model
+from keras_mnist_sum.formats.model_file import OpenedModel
 
 # In which two runs of one recipe may differ.
 _NOT_THE_RECIPE = ("seed", "data_dir")
@@ -67,12 +67,12 @@ class Group:
 
 
 def compare(
-    targets: Sequence[str | Path], images: np.ndarray, digits: np.ndarray
+    models: Sequence[OpenedModel], images: np.ndarray, digits: np.ndarray
 ) -> list[Group]:
     """Scores models on the same images, and groups runs of one recipe.
 
     Args:
-        targets: Runs or model files, as `open_model` takes them.
+        models: What to compare.
         images: uint8 array of shape `(examples, 28, 28)`.
         digits: Integer array of shape `(examples,)`, their labels.
 
@@ -80,19 +80,19 @@ def compare(
         The groups, in the order in which each was first named.
 
     Raises:
-        InputError: If a model cannot be opened, or is named twice.
+        InputError: If a model is there twice.
     """
     members: dict[tuple, list] = {}
     recipes: dict[tuple, dict[str, Any]] = {}
     seen: set[Path] = set()
-    for target in targets:
-        model = open_model(target)
+    for model in models:
         if model.path.resolve() in seen:
             raise InputError(
-                f"A model must be named once. Received: {str(target)!r} twice"
+                "A model must be named once. "
+                f"Received: {str(model.path)!r} twice"
             )
         seen.add(model.path.resolve())
-        recipe: dict[str, Any] = {"path": str(target)}
+        recipe: dict[str, Any] = {"path": str(model.path)}
         if model.config:
             recipe = model.config.to_dict()
             for name in _NOT_THE_RECIPE:
@@ -103,8 +103,8 @@ def compare(
         members.setdefault(key, []).append((model.path, found.scores, right))
         recipes[key] = recipe
     groups = []
-    for key, models in members.items():
-        paths, scores, rights = zip(*models, strict=True)
+    for key, found_here in members.items():
+        paths, scores, rights = zip(*found_here, strict=True)
         settings = _differences(recipes[key], list(recipes.values()))
         correct = {
             name: np.stack([x[name] for x in rights]) for name in rights[0]

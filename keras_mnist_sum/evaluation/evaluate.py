@@ -1,26 +1,26 @@
 """Scoring a model on every (image, number) pair of a test set."""
 
+import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.data.mnist import Mnist
-from keras_mnist_sum.data.mnist import check_examples
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.evaluation.scores import Scores
-from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.any_model import AnyModel
+from keras_mnist_sum.formats.any_model import as_opened
 from keras_mnist_sum.formats.model_file import Predict
 from keras_mnist_sum.formats.model_file import image_input
-from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
-from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 
@@ -31,16 +31,16 @@ PairPredictor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
 def evaluate(
-    model: keras.Model | OpenedModel | str | Path,
-    data: Mnist | tuple[np.ndarray, np.ndarray] | str = "auto",
+    model: AnyModel,
+    data: Mnist | tuple[Any, Any] | str | os.PathLike = "auto",
 ) -> Scores:
     """Scores a model on every test image with every number 0-9.
 
     Args:
         model: A model as `build_model` makes it, which stays as it is, or what
-            `open_model` takes.
-        data: The test images, uint8 `(examples, 28, 28)`, and their digits,
-            `(examples,)`; or a whole `Mnist`, or where `load_mnist` finds one.
+            `open_model` takes or gives.
+        data: The test images and their digits, as `data.examples.as_examples`
+            takes them; or a whole `Mnist`, or where `load_mnist` finds one.
 
     Returns:
         The counts, of all pairs.
@@ -54,28 +54,31 @@ def evaluate(
     >>> scores.accuracy()["sum"]
     0.9912
     """
-    if isinstance(model, str | Path):
-        model = open_model(model)
-    if isinstance(data, str):
+    opened = as_opened(model)
+    if isinstance(data, str | os.PathLike):
         data = load_mnist(data, test_only=True)
     if isinstance(data, Mnist):
         data = data.test_images, data.test_labels
-    return predict_all_pairs(model, *data).scores
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise InputError(
+            "`data` must be a tuple of test images and their digits, an `Mnist`"
+            f" or the name of a source. Received: {type(data).__name__}"
+        )
+    return predict_all_pairs(opened, *data).scores
 
 
 def predict_all_pairs(
-    model: keras.Model | OpenedModel,
-    images: np.ndarray,
-    digits: np.ndarray,
+    model: AnyModel,
+    images: Any,
+    digits: Any,
     batch_size: int = 500,
 ) -> Predictions:
     """Predicts every image with every number 0-9; none is dropped or sampled.
 
     Args:
-        model: A model as `build_model` makes it, which stays as it is, or an
-            opened one.
-        images: uint8 array of shape `(examples, 28, 28)`.
-        digits: Integer array of shape `(examples,)`, their labels.
+        model: As for `evaluate`.
+        images: As for `as_examples`.
+        digits: Their labels, as for `as_examples`.
         batch_size: Images in one call of the model.
 
     Returns:
@@ -85,22 +88,19 @@ def predict_all_pairs(
         InputError: If the arrays are not MNIST-like, or a prediction is not a
             finite number.
     """
-    check_examples(images, digits)
-    if isinstance(model, OpenedModel):
-        keras_model, task = model.keras_model, model.task
+    opened = as_opened(model)
+    images, digits = as_examples(images, digits)
+    if opened.keras_model is not None:
+        predict = pair_predictor_of_model(opened.keras_model)
     else:
-        keras_model, task = model, task_of(model)
-    if keras_model is not None:
-        predict = pair_predictor_of_model(keras_model)
-    else:
-        predict = pair_predictor(model.predict)
+        predict = pair_predictor(opened.predict)
     batches = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         batches.append(predict(image_input(batch)))
     outputs = {
         name: np.concatenate([batch[name] for batch in batches])
-        for name in task
+        for name in opened.task
     }
     for name, values in outputs.items():
         finite = np.isfinite(values).all(axis=-1)
@@ -110,7 +110,7 @@ def predict_all_pairs(
                 f"others for {name} in {(~finite).sum():,} of "
                 f"{finite.size:,} pairs"
             )
-    return Predictions(images, digits, task, outputs)
+    return Predictions(images, digits, opened.task, outputs)
 
 
 def pair_predictor(predict: Predict) -> PairPredictor:

@@ -4,19 +4,25 @@ Every file is made from a float32 copy, must answer like the Keras model before
 it gets its name, and is removed if it does not.
 """
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_mnist_sum.data.examples import as_images
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.any_model import AnyModel
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.keras_file import io_specs
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.open import FORMATS
+from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import IMAGE_SHAPE
@@ -54,21 +60,28 @@ class Exported:
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def destination(
-    folder: str | Path, format: str, quantized: bool = False
-) -> Path:
+def destination(folder: PathLike, format: str, quantized: bool = False) -> Path:
     """The path in `folder` that `export` writes to, which must be free.
 
     Raises:
-        InputError: If something is there, or there is no such format.
+        InputError: If something is there, there is no such format, or `folder`
+            is no path.
     """
-    if format not in FORMATS or (quantized and format != "litert"):
+    known = isinstance(format, str) and format in FORMATS
+    if not known or (quantized and format != "litert"):
         raise InputError(
             f"`format` must be one of {', '.join(FORMATS)}, and litert to be "
-            f"quantized. Received: format={format!r}, quantized={quantized}"
+            f"quantized. Received: format={format!r:.80}, quantized={quantized}"
         )
-    path = Path(folder) / (_INT8 if quantized else FORMATS[format].name)
-    if path.exists():
+    if not isinstance(folder, PathLike):
+        raise InputError(
+            "`folder` must be the path of a folder to write to. "
+            f"Received: {type(folder).__name__}"
+        )
+    path = Path(os.fsdecode(folder)) / (
+        _INT8 if quantized else FORMATS[format].name
+    )
+    if os.path.lexists(path):
         raise InputError(
             f"An export is not overwritten. Received: {str(path)!r}"
         )
@@ -76,22 +89,22 @@ def destination(
 
 
 def export(
-    model: keras.Model,
-    folder: str | Path,
+    model: AnyModel,
+    folder: PathLike,
     format: str,
-    calibration_images: np.ndarray | None = None,
+    calibration_images: Any = None,
 ) -> Exported:
     """Writes `model` for another runtime, whole, or not at all.
 
     Inputs and outputs keep their names, are float32, and take any batch.
 
     Args:
-        model: A model as `build_model` makes it, in any precision. It stays as
-            it is.
+        model: A model as `build_model` makes it, in any precision, which stays
+            as it is; or a run directory or a `.keras` file.
         folder: Where to write `saved_model/1`, `model.tflite`,
             `model_int8.tflite`, `model.onnx` or `model.keras`.
         format: A key of `FORMATS`.
-        calibration_images: uint8 array of shape `(examples, 28, 28)`, for
+        calibration_images: Images, as `data.examples.as_images` takes them, for
             `"litert"` alone. The convolutions then compute in int8, within the
             ranges that they have on 500 of these images. The rest stays in
             float32: the image, which may be in 0-1 or in 0-255, and the
@@ -108,9 +121,16 @@ def export(
     """
     quantized = calibration_images is not None
     path = destination(folder, format, quantized)
+    named = {}
+    if quantized:
+        calibration_images = as_images(calibration_images)
+        if not len(calibration_images):
+            raise InputError(
+                "`calibration_images` must be some. Received: none"
+            )
+        named = {"calibration_images": calibration_images}
     module = FORMATS[format].load()
-    named = {"calibration_images": calibration_images} if quantized else {}
-    model = copy_model(model, "float32")
+    model = copy_model(load_model(model), "float32")
     with atomic_write(path) as partial, silence():
         try:
             with warnings.catch_warnings():

@@ -84,48 +84,38 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
     `serve_raw` takes `image`, uint8 `(batch, 28, 28)`, and `number`, int64
     `(batch,)`, and gives each output as an integer, int64 `(batch,)`, with its
     `..._probability`, float32 `(batch,)`; a regression's values have none.
-    Another shape and a number outside 0-9 are refused.
+    A number outside 0-9 is refused.
 
-    Both refuse an empty batch, and images and numbers that are not equally
-    many. A refusal is TensorFlow's `InvalidArgumentError`, which says why.
+    Both refuse another shape, an empty batch, and images and numbers that are
+    not equally many. A refusal is TensorFlow's `InvalidArgumentError`, which
+    says why.
     """
     task = task_of(model)
 
     @tf.function
     def serving_default(image: tf.Tensor, number: tf.Tensor) -> dict:
         why = "`image` must hold finite pixels. Received"
+        image, number = _checked_batch(image, number)
         off = tf.abs(tf.reduce_sum(number, axis=1) - 1)
-        checks = [
-            *_check_batch(image, number),
-            _require(
-                tf.reduce_all(number >= 0) & tf.reduce_all(off < 1e-3),
-                "`number` must be one-hot, or hold probabilities.",
-                number,
-            ),
-        ]
-        with tf.control_dependencies(checks):
+        check = _require(
+            tf.reduce_all(number >= 0) & tf.reduce_all(off < 1e-3),
+            "`number` must be one-hot, or hold probabilities.",
+            number,
+        )
+        with tf.control_dependencies([check]):
             image = tf.debugging.check_numerics(image, why)
         return model({"image": image, "number": number})
 
     @tf.function
     def serve_raw(image: tf.Tensor, number: tf.Tensor) -> dict:
-        shape = tf.shape(image)
-        checks = [
-            *_check_batch(image, number),
-            _require(
-                tf.reduce_all(shape[1:] == _RAW_SHAPE),
-                "`image` must have the shape (batch, "
-                f"{', '.join(map(str, _RAW_SHAPE))}).",
-                shape,
-            ),
-            _require(
-                tf.reduce_all((number >= 0) & (number < NUM_DIGITS)),
-                f"`number` must be from 0 to {NUM_DIGITS - 1}.",
-                number,
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            image = tf.reshape(image, (shape[0], *IMAGE_SHAPE))
+        image, number = _checked_batch(image, number)
+        check = _require(
+            tf.reduce_all((number >= 0) & (number < NUM_DIGITS)),
+            f"`number` must be from 0 to {NUM_DIGITS - 1}.",
+            number,
+        )
+        with tf.control_dependencies([check]):
+            image = tf.identity(image)
         answers = model(
             {
                 "image": scale_pixels(image),
@@ -147,22 +137,41 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
             **_input_specs()
         ),
         "serve_raw": serve_raw.get_concrete_function(
-            tf.TensorSpec((None,) * (1 + len(_RAW_SHAPE)), tf.uint8, "image"),
+            tf.TensorSpec((None, *_RAW_SHAPE), tf.uint8, "image"),
             tf.TensorSpec((None,), tf.int64, "number"),
         ),
     }
 
 
-def _check_batch(image: tf.Tensor, number: tf.Tensor) -> list[tf.Operation]:
+def _checked_batch(
+    image: tf.Tensor, number: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both, refused unless they have the shapes that are declared for them,
+    and are equally many: clients are not held to what is declared."""
+    image, number = _with_shape("image", image), _with_shape("number", number)
     counts = tf.stack([tf.shape(image)[0], tf.shape(number)[0]])
-    return [
-        _require(
-            (counts[0] > 0) & (counts[0] == counts[1]),
-            "There must be a `number` for each `image`, and at least one. "
-            "Images and numbers",
-            counts,
-        )
-    ]
+    check = _require(
+        (counts[0] > 0) & (counts[0] == counts[1]),
+        "There must be a `number` for each `image`, and at least one. "
+        "Images and numbers",
+        counts,
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(image), tf.identity(number)
+
+
+def _with_shape(name: str, tensor: tf.Tensor) -> tf.Tensor:
+    declared = tensor.shape
+    # TensorFlow takes what it can from the declaration, such as the number of
+    # axes: so all sizes are compared, with a -1 behind the last.
+    sizes = tf.shape(tensor)
+    padded = tf.concat([sizes, [-1] * (declared.rank + 1)], axis=0)
+    rest = padded[1 : declared.rank + 1]
+    fits = (padded[0] >= 0) & tf.reduce_all(rest == [*declared[1:], -1])
+    axes = ", ".join(["batch", *map(str, declared[1:])])
+    check = _require(fits, f"`{name}` must have the shape ({axes}).", sizes)
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)
 
 
 def _require(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 from typing import overload
@@ -12,15 +11,21 @@ import numpy as np
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.any_model import IN_MEMORY
+from keras_mnist_sum.formats.any_model import AnyModel
+from keras_mnist_sum.formats.any_model import as_opened
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Predict
 from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.formats.open import check_difference
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.inference.answer import Answer
+from keras_mnist_sum.inference.pairs import as_pairs
+from keras_mnist_sum.inference.pairs import check_number
 from keras_mnist_sum.inference.pictures import Picture
 from keras_mnist_sum.inference.pictures import to_mnist
-from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import Task
 
 _BATCH = 500
@@ -29,7 +34,8 @@ _BATCH = 500
 class Predictor:
     """Answers for pictures of any kind.
 
-    One that was loaded from a file pickles as the path of that file.
+    One that was loaded from a file pickles as the path of that file, any other
+    as what it was made of.
 
     >>> predictor = Predictor.load()
     >>> image = np.zeros((28, 28), "uint8")
@@ -39,14 +45,14 @@ class Predictor:
     (1, 4, 2)
 
     Args:
-        model: An opened model, or a function from `image`, float32
-            `(batch, 28, 28, 1)`, and `number`, float32 one-hot `(batch, 10)`,
-            to the outputs by name.
-        task: What the function's outputs are. Default: digit, sum and absolute
-            difference. An opened model has its own.
+        model: A model: what `load` takes, an opened one or a `keras.Model`. Or
+            a function from `image`, float32 `(batch, 28, 28, 1)`, and `number`,
+            float32 one-hot `(batch, 10)`, to the outputs by name.
+        task: What the outputs are, if the model does not say. Default: digit,
+            sum and absolute difference.
 
     Raises:
-        InputError: If `task` is another than the opened model's.
+        InputError: If `model` is none, or `task` is another than its own.
 
     Attributes:
         task: What the model's outputs are.
@@ -55,25 +61,27 @@ class Predictor:
     task: Task
 
     def __init__(
-        self, model: OpenedModel | Predict, task: Task | None = None
+        self, model: AnyModel | Predict, task: Task | None = None
     ) -> None:
-        self._file: Path | None = None
-        if not isinstance(model, OpenedModel):
-            self._predict = model
-            self.task = task or Task.named()
-            return
-        self._file = model.path.absolute()
-        self._predict = model.predict
-        self.task = model.task
-        if task not in (None, model.task):
-            raise InputError(
-                "`task` must be the opened model's own. "
-                f"Received: {task} for a model of {model.task}"
-            )
+        self._source: Any = model  # What pickles: it, or its path.
+        others = isinstance(model, type | Predictor)
+        others |= hasattr(model, "predict_on_batch")  # as Keras's models have
+        if callable(model) and not others:
+            named = Task.named() if task is None else task
+            model = OpenedModel(IN_MEMORY, model, named)
+        opened = as_opened(model, task)
+        self._predict = opened.predict
+        self.task = opened.task
+        if opened.path != IN_MEMORY:
+            self._source = opened.path.absolute()
+        elif opened.keras_model is not None:
+            self._source = opened.keras_model
 
     @classmethod
     def load(
-        cls, target: str | Path | None = None, difference: str | None = None
+        cls,
+        target: AnyModel | None = None,
+        difference: str | None = None,
     ) -> "Predictor":
         """Loads a model.
 
@@ -89,23 +97,21 @@ class Predictor:
             InputError: If it is none of these, or says itself that its
                 difference is another.
         """
+        if isinstance(target, PathLike):
+            return cls(open_model(target, difference))
         if target is None:
-            opened = pretrained.open_pretrained()
-            check_difference(opened, difference)
-        else:
-            opened = open_model(target, difference)
+            target = pretrained.open_pretrained()
+        opened = as_opened(target)
+        check_difference(opened, difference)
         return cls(opened)
 
     def __reduce__(self) -> tuple[Callable, tuple]:
-        if self._file is None:
-            return type(self), (self._predict, self.task)
-        ours = self._file.parent == pretrained.FOLDER
+        path = self._source if isinstance(self._source, Path) else None
+        if path and path.parent == pretrained.FOLDER:
+            return type(self).load, ()
         # The file may not say so itself.
-        signed = self.task == Task.named(difference="signed")
-        return type(self).load, (
-            None if ours else self._file,
-            "signed" if signed else None,
-        )
+        task = None if self.task == Task.named() else self.task
+        return type(self), (self._source, task)
 
     @overload
     def __call__(self, images: Picture, numbers: int) -> Answer: ...
@@ -121,7 +127,7 @@ class Predictor:
         Args:
             images: Anything that `pictures.to_mnist` takes, or as many of them
                 as there are numbers: a list, or an array whose first axis
-                counts them.
+                counts them. `pairs.as_pairs` says which arrays.
             numbers: An integer from 0 to 9, or a list or array of them.
 
         Returns:
@@ -132,18 +138,7 @@ class Predictor:
                 as many of the one as of the other, or the model gives what
                 does not fit its task. Nothing is answered then.
         """
-        if isinstance(numbers, np.ndarray) and numbers.ndim == 0:
-            numbers = numbers.item()
-        one = not _are_many(numbers, 1)
-        numbers = [numbers] if one else list(numbers)
-        # An array of three axes may be one picture in colour.
-        many = _are_many(images, 4 if one else 3)
-        images = list(images) if many else [images]
-        if (one and many) or len(images) != len(numbers):
-            raise InputError(
-                "There must be as many images as numbers, or one of each. "
-                f"Received: {len(images)} images and {len(numbers)} numbers"
-            )
+        images, numbers, one = as_pairs(images, numbers)
         number = np.array(_each(check_number, numbers))
         seen = _each(to_mnist, images)
         answers: list[Answer] = []
@@ -160,8 +155,17 @@ class Predictor:
             numbers: Integer array of shape `(batch,)`, 0-9.
 
         Raises:
-            InputError: If the model gives what does not fit its task.
+            InputError: If the arrays are others, or the model gives what does
+                not fit its task.
         """
+        shape = (len(numbers), *IMAGE_SHAPE[:2])
+        images = np.asarray(images)
+        if images.shape != shape or images.dtype != np.uint8:
+            raise InputError(
+                f"For {len(numbers)} numbers, images must be uint8 of shape "
+                f"{shape}. Received: {images.dtype} of shape {images.shape}"
+            )
+        numbers = np.array(_each(check_number, list(numbers)))
         given = self._predict(model_inputs(images, numbers))
         predictions = {name: np.asarray(array) for name, array in given.items()}
         self._check(predictions, len(numbers))
@@ -214,13 +218,6 @@ class Predictor:
                 )
 
 
-def _are_many(x: object, axes: int) -> bool:
-    """Whether `x` is a collection; an array is one from `axes` axes on."""
-    if isinstance(x, np.ndarray):
-        return x.ndim >= axes
-    return isinstance(x, Iterable) and not isinstance(x, str | bytes)
-
-
 def _each(prepare: Callable[[Any], Any], items: Sequence) -> list:
     """`prepare` of each item; an error says of which, if there are several."""
     prepared = []
@@ -232,21 +229,3 @@ def _each(prepare: Callable[[Any], Any], items: Sequence) -> list:
                 raise
             raise InputError(f"{error}, at index {index}") from error
     return prepared
-
-
-def check_number(number: object) -> int:
-    """Returns `number` as an int.
-
-    Raises:
-        InputError: If it is not an integer from 0 to 9.
-    """
-    if (
-        not isinstance(number, Integral)
-        or isinstance(number, bool)
-        or int(number) not in range(NUM_DIGITS)
-    ):
-        raise InputError(
-            f"`number` must be an integer from 0 to {NUM_DIGITS - 1}. "
-            f"Received: {number!r}"
-        )
-    return int(number)

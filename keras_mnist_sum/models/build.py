@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_mnist_sum import __version__
+from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.backbones import BACKBONES
@@ -27,7 +28,9 @@ from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 
 
-def build_model(config: Config | None = None) -> keras.Model:
+def build_model(
+    config: Config | presets.Preset | str | None = None,
+) -> keras.Model:
     """Builds the functional model that `config` describes, untrained.
 
     Inputs: `image`, float32 `(batch, 28, 28, 1)`, white ink on black, 0-1 or
@@ -42,14 +45,16 @@ def build_model(config: Config | None = None) -> keras.Model:
     not finite makes them NaN.
 
     Args:
-        config: The task and the model's part of it are used. The precision
-            `"auto"` is float32 here. Default: `Config()`.
+        config: A config, or a preset or its name; the task and the model's
+            part of it are used. The precision `"auto"` is float32 here.
+            Default: `Config()`.
 
     Returns:
         A `keras.Model`, not compiled.
 
     Raises:
-        InputError: If the backbone does not give ten logits.
+        InputError: If `config` is none, or the backbone does not give ten
+            logits.
 
     Example:
 
@@ -59,7 +64,12 @@ def build_model(config: Config | None = None) -> keras.Model:
     >>> answers["sum"].shape
     (2, 19)
     """
-    config = config or Config()
+    config = Config() if config is None else presets.as_config(config)
+    with _settings("float32"):  # whatever the user's are
+        return _build(config)
+
+
+def _build(config: Config) -> keras.Model:
     info = ModelInfo(config.task, config.preset, __version__)
     outputs = dict(config.task)
     del outputs["digit"]
@@ -67,7 +77,7 @@ def build_model(config: Config | None = None) -> keras.Model:
     # === Functional Model ===
     image = keras.Input(INPUT_SHAPES["image"], name="image", dtype="float32")
     number = keras.Input(INPUT_SHAPES["number"], name="number", dtype="float32")
-    with _dtype_policy(config.precision):
+    with _settings(config.precision):
         if config.test_time_shift:
             shifted = AugmentByShifts(config.test_time_shift)(image)
             logits = BACKBONES[config.backbone](shifted, config.width)
@@ -179,12 +189,14 @@ def count_multiply_adds(model: keras.Model) -> int:
 
 
 @contextlib.contextmanager
-def _dtype_policy(precision: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
+def _settings(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy(), keras.config.image_data_format()
     mixed = precision in ("bfloat16", "float16")
     policy = f"mixed_{precision}" if mixed else "float32"
     keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format("channels_last")
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(before[0])
+        keras.config.set_image_data_format(before[1])

@@ -34,18 +34,18 @@ _allowed: dict[str, type[keras.layers.Layer]] = {}
 def allow_layer(layer: type[keras.layers.Layer]) -> type[keras.layers.Layer]:
     """Lets model files hold a layer of yours; usable as a decorator.
 
-    The class must be registered by
-    `keras.saving.register_keras_serializable`: a file names it so.
+    It must be registered (`keras.saving.register_keras_serializable`).
 
     Raises:
         InputError: If it is not registered.
     """
-    name = keras.saving.get_registered_name(layer)
-    if name == layer.__name__:
+    is_layer = isinstance(layer, type) and issubclass(layer, keras.layers.Layer)
+    name = keras.saving.get_registered_name(layer) if is_layer else ""
+    if not is_layer or name == layer.__name__:
         raise InputError(
-            "A layer must be registered by "
+            "A layer must be a class, registered by "
             "keras.saving.register_keras_serializable. "
-            f"Received: {layer.__name__}"
+            f"Received: {getattr(layer, '__name__', type(layer).__name__)}"
         )
     _allowed[name] = layer
     return layer

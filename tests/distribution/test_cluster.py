@@ -129,6 +129,60 @@ def test_rejects_a_malformed_cluster(monkeypatch, config):
 
 
 @pytest.mark.parametrize(
+    "address, why",
+    [
+        ("a", "no port"),
+        ("a:", "no number from 1 to 65535"),
+        ("a:http", "no number from 1 to 65535"),
+        ("a:0", "no number from 1 to 65535"),
+        ("a:65536", "no number from 1 to 65535"),
+        ("a:+1", "no number from 1 to 65535"),
+        ("http://a:1", "a scheme, http://"),
+        (" a:1", "a space"),
+        ("a:1,b:1", "a sign that no address has"),
+        ("::1:5", "without brackets"),
+        ("[::1]", "no port"),
+        (":1", "no host"),
+    ],
+)
+def test_names_the_address_that_is_none(monkeypatch, address, why):
+    cluster = {"worker": ["b:1", address]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(InputError) as raised:
+        find_cluster()
+    message = str(raised.value)
+    assert f"the address {address!r} is not host:port: it " in message
+    assert message.endswith(why) or why in message.rpartition("it ")[2]
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "cluster, task, why",
+    [
+        (["a:1", "A:1"], ("worker", 0), "'A:1' is both worker 0 and worker 1"),
+        (["a:1"], ("worker", 1), "there is no worker 1: the last is 0"),
+        (["a:1"], ("worker", -1), "index -1 is no whole number"),
+        (["a:1"], ("worker", True), "index True is no whole number"),
+        (["a:1"], ("chief", 0), "no task of the type 'chief'"),
+        (["a:1"], (None, 0), "no task of the type None"),
+        ("a:1", ("worker", 0), "'worker' is no list"),
+        ({"0": "a:1"}, ("worker", 0), "'worker' is no list"),
+        ([1], ("worker", 0), "1 is no text of the form host:port"),
+    ],
+)
+def test_says_what_is_wrong_with_a_cluster(monkeypatch, cluster, task, why):
+    job, index = task
+    config = {
+        "cluster": {"worker": cluster},
+        "task": {"type": job, "index": index},
+    }
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(InputError, match=why):
+        find_cluster()
+
+
+@pytest.mark.parametrize(
     "cluster, task, expected",
     [
         (CLUSTER, {"type": "worker", "index": 1}, (2, 1)),

@@ -13,6 +13,8 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation import comparison
 from keras_mnist_sum.evaluation.evaluate import evaluate
 from keras_mnist_sum.evaluation.statistics import paired_test
+from keras_mnist_sum.formats import keras_file
+from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.reporting.comparison_plot import save_comparison
@@ -32,14 +34,14 @@ def runs(tmp_path_factory):
         config = dataclasses.replace(SMALL, seed=seed, head=head)
         run.config.write_text(config.to_json())
         keras.utils.set_random_seed(seed)
-        build_model(config).save(run.model)
+        keras_file.write(build_model(config), run.model)
         paths.append(run.path)
     return paths
 
 
 @pytest.fixture(scope="module")
 def groups(runs, digits):
-    return comparison.compare(runs, *digits)
+    return comparison.compare([open_model(x) for x in runs], *digits)
 
 
 def test_runs_that_differ_by_their_seed_alone_are_a_group(groups, runs):
@@ -81,7 +83,8 @@ def test_groups_are_compared_by_images_that_are_right(groups):
 
 
 def test_model_that_is_no_run_is_a_group_of_its_own(runs, digits):
-    groups = comparison.compare([runs[0] / "model.keras", runs[0]], *digits)
+    models = [open_model(runs[0] / "model.keras"), open_model(runs[0])]
+    groups = comparison.compare(models, *digits)
     assert groups[0].settings == {"path": str(runs[0] / "model.keras")}
     assert groups[1].settings["preset"] == "fast"
     assert groups[1].p_value("all", groups[0]) == 1.0
@@ -89,7 +92,7 @@ def test_model_that_is_no_run_is_a_group_of_its_own(runs, digits):
 
 def test_model_that_is_named_twice_is_refused(runs, digits):
     with pytest.raises(InputError, match="named once.*twice"):
-        comparison.compare([runs[0], runs[0]], *digits)
+        comparison.compare([open_model(runs[0])] * 2, *digits)
 
 
 def test_picture_has_a_panel_an_output(groups, tmp_path):

@@ -218,8 +218,9 @@ def test_takes_arrays_an_mnist_or_the_name_of_data(digits, npz):
 @pytest.mark.parametrize(
     "images, labels, message",
     [
-        (np.zeros((2, 28, 28), "float32"), np.zeros(2, int), "uint8"),
-        (np.zeros((2, 28, 28, 1), "uint8"), np.zeros(2, int), "uint8"),
+        (np.full((2, 28, 28), np.nan), np.zeros(2, int), "0-255"),
+        (np.zeros((2, 27, 28), "uint8"), np.zeros(2, int), "28, 28"),
+        ("sample", np.zeros(2, int), "28, 28"),
         (np.zeros((2, 28, 28), "uint8"), np.zeros(3, int), "each image"),
         (np.zeros((0, 28, 28), "uint8"), np.zeros(0, int), "at least one"),
         (np.zeros((2, 28, 28), "uint8"), np.full(2, 10), "0-9"),

@@ -294,6 +294,41 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
     assert evaluate.main([str(tmp_path / "model_int8.tflite")]) == 0
 
 
+@pytest.mark.slow
+def test_takes_a_run_or_a_file_for_a_model(tmp_path):
+    config = Config(**TINY)
+    path = export(build_model(config), tmp_path, "keras").path
+    (tmp_path / "config.json").write_text(config.to_json())
+    for i, model in enumerate((tmp_path, str(path), open_model(path))):
+        again = export(model, tmp_path / f"{i}", "keras").path
+        assert open_model(again).info == open_model(path).info
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((None, "new", "onnx"), "A model is a run directory"),
+        ((keras.Sequential(), "new", "onnx"), "must take image"),
+        ((Config(), "new", "onnx"), "A model is a run directory"),
+        (("MODEL", "new", "ONNX"), "must be one of keras"),
+        (("MODEL", "new", ["onnx"]), "must be one of keras"),
+        (("MODEL", None, "onnx"), "`folder` must be"),
+        (("MODEL", "new", "litert", "sample"), "Images must be"),
+    ],
+)
+def test_wrong_arguments_in_python_are_one_line_and_write_nothing(
+    arguments, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model, *others = arguments
+    if model == "MODEL":
+        model = build_model(Config(**TINY))
+    with pytest.raises(InputError, match=f"{message}.*Received: ") as raised:
+        export(model, *others)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -303,7 +338,7 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
         (["--format", "onnx", "--data", "sample"], "'sample' without"),
         (["taken/model.onnx", "--format", "litert"], "takes a Keras model"),
         (["nowhere", "--format", "litert"], "which does not exist"),
-        (["--format", "litert", "--out", "taken/model.onnx"], "Cannot write"),
+        (["--format", "litert", "--out", "taken/model.onnx"], "be a folder"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_write_nothing(

@@ -89,6 +89,51 @@ def test_raw_signature_rejects_a_wrong_request_with_the_reason(
         )
 
 
+PIXELS, DIGITS = (2, 28, 28), (2,)
+WIDE, ONE_HOT = (2, 28, 28, 1), (2, 10)
+WIDE_WORDS = "image.*28, 28, 1"
+
+
+@pytest.mark.parametrize(
+    "name, image, number, wanted, received",
+    [
+        ("serve_raw", (2, 28, 28, 1), DIGITS, "image.*28, 28", "2 28 28 1"),
+        ("serve_raw", (2, 784), DIGITS, "image.*28, 28", "2 784"),
+        ("serve_raw", (), DIGITS, "image.*28, 28", ""),
+        ("serve_raw", PIXELS, (2, 1), "number.*batch", "2 1"),
+        ("serve_raw", PIXELS, (), "number.*batch", ""),
+        ("serving_default", PIXELS, ONE_HOT, WIDE_WORDS, "2 28 28"),
+        ("serving_default", (2, 784), ONE_HOT, WIDE_WORDS, "2 784"),
+        (
+            "serving_default",
+            (2, 27, 28, 1),
+            ONE_HOT,
+            WIDE_WORDS,
+            "2 27 28 1",
+        ),
+        ("serving_default", (2, 28, 28, 3), ONE_HOT, WIDE_WORDS, "2 28 28 3"),
+        ("serving_default", (*WIDE, 1), ONE_HOT, WIDE_WORDS, "2 28 28 1 1"),
+        ("serving_default", (), ONE_HOT, WIDE_WORDS, ""),
+        ("serving_default", WIDE, (2,), "number.*batch, 10", "2"),
+        ("serving_default", WIDE, (2, 9), "number.*batch, 10", "2 9"),
+        ("serving_default", WIDE, (2, 10, 1), "number.*batch, 10", "2 10 1"),
+        ("serving_default", WIDE, (), "number.*batch, 10", ""),
+    ],
+)
+def test_rejects_other_shapes_with_the_ones_it_takes(
+    signatures, name, image, number, wanted, received
+):
+    """As a server meets them: it holds no client to what is declared."""
+    signature = signatures[name]
+    specs = signature.structured_input_signature[1]
+    why = rf"`{wanted}\)\. Received:\] \[{received}\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=why):
+        signature(
+            image=tf.zeros(image, specs["image"].dtype),
+            number=tf.zeros(number, specs["number"].dtype),
+        )
+
+
 @pytest.mark.parametrize("pixel", [np.nan, np.inf])
 def test_rejects_pixels_that_are_not_finite(signatures, pixel):
     image = np.zeros((1, 28, 28, 1), "float32")

@@ -17,6 +17,7 @@ from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import export
 from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.any_model import as_opened
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.models.build import build_model
@@ -62,7 +63,12 @@ def as_unit(image):
         as_unit,
         lambda image: image[..., np.newaxis],
         lambda image: as_unit(image)[..., np.newaxis],
+        lambda image: image[np.newaxis, ..., np.newaxis],
         lambda image: image.astype("float64"),
+        lambda image: image.astype("int64"),
+        lambda image: image.reshape(784),
+        lambda image: image.tolist(),
+        lambda image: list(image),
         Image.fromarray,
         lambda image: Image.fromarray(image).convert("RGB"),
     ],
@@ -299,6 +305,77 @@ def test_answers_and_predictors_can_be_pickled(predictor, mnist):
     copied = pickle.loads(pickle.dumps(answer))
     assert (copied.values, copied.sum) == (answer.values, answer.sum)
     np.testing.assert_array_equal(copied.image, answer.image)
+
+
+@pytest.mark.parametrize(
+    "format",
+    [
+        "in memory",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("keras", "litert", "onnx", "saved_model")
+        ),
+    ],
+)
+def test_copy_by_pickle_gives_the_same_answers(format, mnist, tmp_path):
+    config = Config(custom_task=OWN, backbone="small", width=2)
+    model = build_model(config)
+    if format != "in memory":
+        model = export.export(model, tmp_path, format).path
+    predictor = Predictor(as_opened(model))
+    copied = pickle.loads(pickle.dumps(predictor))
+    assert copied.task == predictor.task == OWN
+    numbers = range(len(mnist[0]))
+    numbers = [number % 10 for number in numbers]
+    for one, other in zip(
+        predictor(mnist[0], numbers), copied(mnist[0], numbers), strict=True
+    ):
+        for name, array in one.predictions.items():
+            found = other.predictions[name]
+            np.testing.assert_allclose(found, array, atol=1e-6)
+
+
+def test_model_in_memory_is_one_of_its_own_task(mnist):
+    model = build_model(Config(outputs=("sum", "digit"), backbone="small"))
+    image = mnist[0][:1]
+    expected = model.predict(
+        {"image": image[..., np.newaxis], "number": np.eye(10)[[3]]}, verbose=0
+    )
+    for predictor in (Predictor(model), Predictor(as_opened(model))):
+        [answer] = predictor(image, [3])
+        assert list(answer.task) == ["sum", "digit"]
+        for name, array in expected.items():
+            found = answer.predictions[name]
+            np.testing.assert_allclose(found, array[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [None, "", 3, [], {}, Config(), Predictor])
+def test_rejects_what_is_no_model(model):
+    with pytest.raises(InputError, match="A model is a run dir.*Received: "):
+        Predictor(model)
+
+
+def test_rejects_a_task_that_is_none(mnist):
+    for model in (double, pretrained.checked_path("model.onnx")):
+        with pytest.raises(InputError, match="must be a `Task`. Received: str"):
+            Predictor(model, "signed")
+    with pytest.raises(InputError, match="`task` must be the model's own"):
+        Predictor(pretrained.checked_path("model.onnx"), OWN)
+
+
+@pytest.mark.parametrize(
+    "images, numbers",
+    [
+        (np.zeros((2, 28, 28)), [3, 4]),
+        (np.zeros((2, 28, 28, 1), "uint8"), [3, 4]),
+        (np.zeros((2, 28, 28), "uint8"), [3]),
+        (np.zeros((28, 28), "uint8"), [3]),
+        (np.zeros((2, 28, 28), "uint8"), [3, 10]),
+    ],
+)
+def test_rejects_prepared_images_that_are_none(predictor, images, numbers):
+    with pytest.raises(InputError, match="Received: "):
+        predictor.answers(images, numbers)
 
 
 def test_predictor_of_a_file_is_pickled_as_its_path(
