@@ -155,10 +155,10 @@ def make_photo(digit: np.ndarray, rng: np.random.Generator) -> Image.Image:
         page[..., 3] = opacity
         return Image.fromarray(_bytes(page), "RGBA")
     opacity = np.maximum(opacity, _specks(height, width, rng))
-    texture = _cloud(height, width, rng.uniform(2, 40), rng)
+    texture = cloud(height, width, rng.uniform(2, 40), rng)
     page = paper * (1 + rng.uniform(0, 0.05) * texture[..., np.newaxis])
     page += opacity[..., np.newaxis] * (ink - page)
-    page *= _light(height, width, rng)[..., np.newaxis]
+    page *= light_on(height, width, rng)[..., np.newaxis]
     blur = rng.uniform(0, 0.003) * min(height, width)
     page = ndimage.gaussian_filter(page, (blur, blur, 0))
     page += rng.normal(0, rng.uniform(0, 0.04), page.shape)
@@ -200,7 +200,7 @@ def _colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
             return (light, dark) if rng.random() < 2 / 3 else (dark, light)
 
 
-def _cloud(
+def cloud(
     height: int, width: int, grain: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Smooth noise of deviation 1, with spots of about `grain` pixels."""
@@ -228,7 +228,7 @@ def _specks(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     return opacity
 
 
-def _light(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def light_on(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Brightness of the light, up to 1: a slope, dark corners, a shadow."""
     y, x = np.meshgrid(
         np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij"

@@ -104,7 +104,7 @@ def canvas(paths: Iterable, width: float = 0.075) -> np.ndarray:
     return np.array(image.reduce(4))
 
 
-def _by_hand(digit: int, generator: np.random.Generator) -> np.ndarray:
+def by_hand(digit: int, generator: np.random.Generator) -> np.ndarray:
     """A drawing of it like no other."""
     uniform = generator.uniform
     size = uniform(0.2, 0.95)
@@ -132,8 +132,7 @@ def main() -> None:
     predictor = Predictor.load()
     generator = np.random.default_rng(0)
     right = [
-        predictor(strokes_to_mnist(_by_hand(digit, generator)), 3).digit
-        == digit
+        predictor(strokes_to_mnist(by_hand(digit, generator)), 3).digit == digit
         for digit in range(10)
         for _ in range(values.count)
     ]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from keras_mnist_sum.inference.answer import Answer
 
 HELP = "read digits in pictures, and compute with a number"
-_SUFFIXES = re.compile(r"(?i)\.(bmp|gif|jpe?g|p[bgp]m|png|tiff?|webp)")
+# Some that cannot be read are here, too: whoever has them wants to know.
+_SUFFIXES = re.compile(
+    r"(?i)\.(avif|bmp|gif|hei[cf]|jfif|jpe?g?|p[bgnp]m|png|svg|tiff?|webp)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,14 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pictures",
         nargs="+",
-        type=Path,
         metavar="PICTURE",
-        help="a picture of one digit, in any colours, or a folder of them",
+        help="a picture of one digit, in any colours; a folder of them; or - "
+        "for standard input",
     )
     parser.add_argument(
         "--number", required=True, type=int, metavar="N", help="0 to 9"
     )
     add_model_arguments(parser)
+    parser.set_defaults(verbose=0)  # On standard output are answers alone.
     parser.add_argument(
         "--json", action="store_true", help="print each line as a JSON object"
     )
@@ -65,63 +69,85 @@ def run(values: argparse.Namespace) -> int:
 
     A picture that cannot be answered, or whose answer cannot be drawn, gets a
     line on standard error that says why, with `--json` an object. The others
-    are answered.
+    are answered. So does what is no picture in a folder: it is skipped.
 
     Returns:
-        0, or 2 if one of them failed.
+        0, or 2 if a picture failed.
 
     Raises:
         InputError: If the number or the model cannot be used, or nothing can
             be written to the folder of `--show`.
     """
+    from keras_mnist_sum.inference.image_files import read_stream
+    from keras_mnist_sum.inference.pairs import check_number
     from keras_mnist_sum.inference.predictor import Predictor
-    from keras_mnist_sum.inference.predictor import check_number
 
     check_number(values.number)
     predictor = Predictor.load(values.model, values.difference)
     if values.show:
         make_folder(values.show)
-    pictures = [x for path in values.pictures for x in _pictures(path)]
+    pictures: list[str] = []
+    for name in values.pictures:
+        inside, skipped = _inside(name)
+        pictures += inside or [name]
+        for other, why in skipped.items():
+            _print_problem("skipped", other, f"{other!r} ({why})", values.json)
     # What a drawing must not replace: pictures, and other drawings.
     taken = {os.path.realpath(picture) for picture in pictures}
     drawn = failed = 0
     for picture in pictures:
         try:
-            answer = predictor(picture, values.number)
+            content = (
+                read_stream(sys.stdin.buffer) if picture == "-" else picture
+            )
+            answer = predictor(content, values.number)
             if values.json:
                 _print_json(picture, _facts(answer))
             else:
-                name = str(picture)
-                name = name if name.isprintable() else repr(name)
+                name = picture if picture.isprintable() else repr(picture)
                 print("  ".join([name, *answer.sentences()]))
             if values.show:
                 # Imports matplotlib.
                 from keras_mnist_sum.reporting.answer_plot import save_answer
 
-                file = _free(values.show, picture, taken)
+                file = _free(values.show, Path(picture), taken)
                 save_answer(file, answer)
                 taken.add(os.path.realpath(file))
                 drawn += 1
         except InputError as error:
             failed += 1
-            if values.json:
-                _print_json(picture, {"error": str(error)})
-            else:
-                print(f"error: {error}", file=sys.stderr)
+            _print_problem("error", picture, str(error), values.json)
     if drawn:
-        print(f"drawn  {drawn} in {values.show}", file=sys.stderr)
+        print(f"drawn  {drawn} in {cli.quote(values.show)}", file=sys.stderr)
     return 2 if failed else 0
 
 
-def _pictures(path: Path) -> list[Path]:
-    """The pictures in a folder; anything else as it is, to be tried as one."""
+def _inside(name: str) -> tuple[list[str], dict[str, str]]:
+    """The pictures in a folder, and why all else in it is skipped.
+
+    Hidden files count as if they were not there.
+    """
+    pictures, skipped = [], {}
     try:
-        inside = path.iterdir() if path.is_dir() else [path]
-        return sorted(
-            x for x in inside if x == path or _SUFFIXES.fullmatch(x.suffix)
-        ) or [path]
-    except OSError:
-        return [path]
+        found = sorted(Path(name).iterdir(), key=_natural)
+    except OSError:  # It is no folder, or will be found unreadable.
+        return [], {}
+    for path in found:
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            skipped[str(path)] = "a folder: name it, too"
+        elif _SUFFIXES.fullmatch(path.suffix):
+            pictures.append(str(path))
+        else:
+            skipped[str(path)] = "not called as a picture is: name it, too"
+    return pictures, skipped
+
+
+def _natural(path: Path) -> tuple:
+    """Sorts 2 before 10."""
+    parts = re.split("([0-9]+)", path.name)
+    return [int(x) if i % 2 else x for i, x in enumerate(parts)], path.name
 
 
 def _free(folder: Path, picture: Path, taken: set[str]) -> Path:
@@ -135,9 +161,16 @@ def _free(folder: Path, picture: Path, taken: set[str]) -> Path:
     return free
 
 
-def _print_json(picture: Path, facts: dict) -> None:
-    line = {"picture": str(picture), **facts}
+def _print_json(picture: str, facts: dict) -> None:
+    line = {"picture": picture, **facts}
     print(json.dumps(line, allow_nan=False))
+
+
+def _print_problem(kind: str, picture: str, text: str, as_json: bool) -> None:
+    if as_json:
+        _print_json(picture, {kind: text})
+    else:
+        print(f"{kind}: {text}", file=sys.stderr)
 
 
 def _facts(answer: "Answer") -> dict:

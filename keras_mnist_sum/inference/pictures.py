@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL import ImageOps
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.inference.colours import colours_of
+from keras_mnist_sum.inference.colours import in_8_bits
 from keras_mnist_sum.inference.image_files import MOST_PIXELS
-from keras_mnist_sum.inference.image_files import USEFUL_SIDE
 from keras_mnist_sum.inference.image_files import has_frames
 from keras_mnist_sum.inference.image_files import read_picture
-from keras_mnist_sum.inference.strokes import box_of
+from keras_mnist_sum.inference.regions import box_of
+from keras_mnist_sum.inference.regions import highest_near
 from keras_mnist_sum.inference.strokes import find_strokes
-from keras_mnist_sum.inference.strokes import highest_near
-from keras_mnist_sum.inference.strokes import widened
 from keras_mnist_sum.task import IMAGE_SHAPE
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
@@ -97,7 +96,8 @@ def _prepared(image: Image.Image) -> np.ndarray:
     strokes = find_strokes(colours)
     if not strokes.any():
         raise InputError(
-            "Nothing is drawn here that could be a digit. "
+            "Nothing is drawn here that could be a digit. If there is one, "
+            "leave some of the page around it. "
             f"Received: {image.width} x {image.height} pixels"
         )
     return _centred(_fitted(strokes))
@@ -122,8 +122,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
             f"Received: {low} to {high}"
         )
     if array.dtype != np.uint8:
-        scale = 255 if high <= 1 else 1
-        array = np.rint(array.astype("float64") * scale).astype("uint8")
+        array = in_8_bits(array, 1 if high <= 1 else 255)
     return Image.fromarray(array[..., 0] if channels == (1,) else array)
 
 
@@ -145,7 +144,7 @@ def _colours(image: Image.Image) -> np.ndarray:
                 "Received: several frames"
             )
         with warnings.catch_warnings(action="ignore"):
-            return _decoded(image)
+            return colours_of(image)
     except InputError:
         raise
     except Exception as error:
@@ -153,52 +152,6 @@ def _colours(image: Image.Image) -> np.ndarray:
             "A picture must be whole and of a known kind. "
             f"Received: one of mode {image.mode} ({type(error).__name__})"
         ) from error
-
-
-def _decoded(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
-    if image.mode[0] in "IF":  # 16 bits or more, of which few may be used
-        values = np.asarray(image)
-        low, high = values.min(), values.max()
-        if not 0 <= low <= high < np.inf:  # NaN is neither.
-            raise InputError(
-                "A picture's values must be finite, and not negative. "
-                f"Received: {low} to {high}"
-            )
-        image = Image.fromarray(_in_8_bits(values, max(high, 1e-9)))
-    if image.has_transparency_data:
-        image = _opaque(image.convert("RGBA"))
-    surplus = max(max(image.size) // USEFUL_SIDE, 1)
-    if image.mode != "L":  # Gray is made smaller first: a quarter of the work.
-        image = image.convert("RGB")
-    return np.asarray(image.reduce(surplus).convert("RGB"))
-
-
-def _in_8_bits(values: np.ndarray, most: float) -> np.ndarray:
-    """Scales 0 to `most` to 0 to 255."""
-    scaled = np.empty(values.shape, "uint8")
-    rows = max(1, len(values) // 64)  # At once, it takes many times the memory.
-    for top in range(0, len(values), rows):
-        part = values[top : top + rows] * np.float64(255 / most)
-        scaled[top : top + rows] = np.rint(part.clip(max=255))
-    return scaled
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """Lays a picture on a page.
-
-    If most of it is clear, the rest is the ink, and the page becomes black or
-    white. Otherwise the page is the picture's own, with holes.
-    """
-    pixels = np.asarray(image)
-    seen = pixels[pixels[..., 3] > 127][:, :3]
-    if 2 * len(seen) < pixels[..., 3].size:
-        page = [0 if len(seen) and seen.mean() > 127 else 255] * 3
-    else:
-        page = [int(x) for x in np.median(seen, axis=0)]
-    whole = Image.new("RGBA", image.size, (*page, 255))
-    whole.alpha_composite(image)
-    return whole
 
 
 def _is_mnist(colours: np.ndarray) -> bool:
@@ -215,14 +168,13 @@ def _fitted(strokes: np.ndarray) -> np.ndarray:
     """The strokes in 20 x 20 pixels, one side maybe less; a pen 2 wide."""
     strokes = strokes[box_of(strokes > 0.3)]
     drawn = np.pad(strokes > 0.5, 1)
-    outline = (drawn & widened(~drawn, 1)).sum()
+    outline = (drawn & highest_near(~drawn, 1)).sum()
     width = 2 * drawn.sum() / max(outline, 1)
     lacking = 2 * max(strokes.shape) / _BOX - width
-    image = Image.fromarray(np.rint(255 * strokes).astype("uint8"))
     if lacking >= 2:
         reach = round(lacking / 2)
-        image = ImageOps.expand(image, reach)
-        image = highest_near(image, reach)
+        strokes = highest_near(np.pad(strokes, reach), reach)
+    image = Image.fromarray(np.rint(255 * strokes).astype("uint8"))
     scale = _BOX / max(image.size)
     shape = [max(1, round(side * scale)) for side in image.size]
     return np.asarray(image.resize(shape, Image.Resampling.BICUBIC))

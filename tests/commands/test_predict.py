@@ -1,5 +1,6 @@
 """The command `predict`, as a user types it."""
 
+import io
 import json
 import re
 import shutil
@@ -23,7 +24,6 @@ def folder(tmp_path_factory):
         image = Image.fromarray(255 - mnist.test_images[index])
         image = image.resize((280, 280), Image.Resampling.BICUBIC)
         image.save(folder / f"{mnist.test_labels[index]}.png")
-    (folder / "notes.txt").write_text("no picture")
     return folder
 
 
@@ -108,6 +108,70 @@ def test_answers_the_others_if_one_picture_is_bad(capsys, folder, tmp_path):
     ]
 
 
+@pytest.fixture
+def mixed(folder, tmp_path):
+    """A folder as people have them; what is a digit, what fails, what else."""
+    picture = next(folder.glob("*.png"))
+    digits = ["2.PNG", "10.jfif", "100.png"]
+    for name in [*digits, ".hidden.png"]:
+        shutil.copy(picture, tmp_path / name)
+    bad = {"1.HEIC": b"\0\0\0\x18ftypheic", "3.png": b"", "4.jpg": b"\xff\xd8"}
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+    others = ["data.csv", "paper.pdf", "README", "sub"]
+    for name in others[:-1]:
+        (tmp_path / name).write_text("no picture")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "lost.png").symlink_to("nowhere")
+    return tmp_path, digits, [*bad, "lost.png"], others
+
+
+def test_folder_names_what_it_skips_and_why(capsys, mixed):
+    folder, digits, bad, others = mixed
+    code, lines, errors = run(capsys, folder, "--number", 4)
+    assert code == 2
+    names = [line.split()[0] for line in lines]
+    assert names == [str(folder / name) for name in digits]  # 2 before 10
+    skipped = [x for x in errors if x.startswith("skipped: ")]
+    for name, line in zip(sorted(others), sorted(skipped), strict=True):
+        assert f"/{name}' (" in line and "name it, too" in line
+    failed = [x for x in errors if x.startswith("error: ")]
+    assert len(failed) + len(skipped) == len(errors)
+    for name, line in zip(bad, failed, strict=True):
+        assert f"/{name}' (" in line
+    assert "convert it to JPEG" in failed[0]
+
+
+def test_json_has_a_line_for_what_is_skipped(capsys, mixed):
+    folder, digits, bad, others = mixed
+    code, lines, errors = run(capsys, folder, "--number", 4, "--json")
+    assert (code, errors) == (2, [])
+    facts = [json.loads(line) for line in lines]
+    for kind, names in [("digit", digits), ("error", bad), ("skipped", others)]:
+        found = [x["picture"] for x in facts if kind in x]
+        assert sorted(found) == sorted(str(folder / name) for name in names)
+
+
+def test_skipping_is_no_failure(capsys, folder, tmp_path):
+    shutil.copy(next(folder.glob("*.png")), tmp_path)
+    (tmp_path / "notes.txt").touch()
+    code, lines, errors = run(capsys, tmp_path, "--number", 4)
+    assert (code, len(lines), len(errors)) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", None])
+def test_reads_standard_input(capsys, folder, monkeypatch, content):
+    first = digits_in(folder)[0]
+    whole = (folder / f"{first}.png").read_bytes()
+    stream = io.BytesIO(whole if content is None else content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stream))
+    code, lines, errors = run(capsys, "-", "--number", 4)
+    if content is None:
+        assert code == 0 and lines[0].startswith(f"-  digit {first} (")
+    else:
+        assert (code, lines, len(errors)) == (2, [], 1)
+
+
 def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
     shown = tmp_path / "shown"
     first = folder / f"{digits_in(folder)[0]}.png"
@@ -174,6 +238,7 @@ def test_prints_one_line_whatever_a_picture_is_called(capsys, folder, tmp_path):
         (["{folder}"], "--number"),
         (["--number", "3"], "PICTURE"),
         (["{empty}", "--number", "3"], "a folder, without any"),
+        (["https://e.org/5.png", "--number", "3"], "download it first"),
         (["{folder}", "--number", "3", "--model", "none"], "'none'"),
         (["{folder}", "--number", "3", "--show", "/dev/null/x"], "/dev/null/x"),
         (["{folder}", "--number", "3", "--difference", "x"], "'x'"),
