@@ -67,7 +67,7 @@ def open_browser() -> Iterator[Browser]:
 def serve(target: Path | None = None) -> Iterator[demo.Server]:
     """The demo, at a free port, in a thread."""
     with demo.make_server(Predictor.load(target), port=0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             yield server

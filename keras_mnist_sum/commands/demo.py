@@ -5,6 +5,7 @@ import threading
 import webbrowser
 
 from keras_mnist_sum.commands.predict import add_model_arguments
+from keras_mnist_sum.errors import InputError
 
 HELP = "serve a page to draw a digit on, and see all outputs"
 
@@ -38,9 +39,16 @@ def run(values: argparse.Namespace) -> None:
     """Serves the page until it is interrupted.
 
     Raises:
-        InputError: If the model cannot be used, or the address is not free.
+        InputError: If the model cannot be used, the address is not free or a
+            package is missing.
     """
-    from keras_mnist_sum.demo.server import make_server
+    try:
+        from keras_mnist_sum.demo.server import make_server
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "A package is missing to serve the page: pip install it, as "
+            f"requirements.txt does. Received: {error}"
+        ) from error
     from keras_mnist_sum.inference.predictor import Predictor
 
     predictor = Predictor.load(values.model, values.difference)

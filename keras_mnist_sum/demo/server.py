@@ -1,23 +1,28 @@
 """The server of the demo: a page to draw on, and the answers for it."""
 
+import asyncio
 import base64
-import contextlib
 import errno
-import http.server
 import ipaddress
 import json
 import re
 import socket
-import socketserver
-import sys
-import threading
-import urllib.parse
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.responses import Response
+from starlette.routing import Route
 
-from keras_mnist_sum import __version__
+from keras_mnist_sum.demo.connections import PATIENCE
+from keras_mnist_sum.demo.connections import HttpServer
+from keras_mnist_sum.demo.connections import failure
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
@@ -29,8 +34,12 @@ from keras_mnist_sum.task import Task
 PORT = 8028
 SIDE = 256  # pixels of a canvas as it is sent: a byte each, 255 is ink
 LARGEST = 32 * 2**20  # bytes of a photo
-_CHUNK = 2**16
 _TRIES = 20  # ports, where none was asked for
+_MOST_HELD = 8 * LARGEST  # bytes of pictures that wait for their answers
+_LATE = {
+    408: f"A picture must come within {PATIENCE} s. Received: a part of it",
+    503: "Too many pictures are waiting for their answers: try again soon.",
+}
 _PAGE = Path(__file__).with_name("page.html")
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -63,8 +72,9 @@ def make_server(
     for free in tries:
         try:
             return Server(predictor, host, free)
-        except (OSError, OverflowError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            reason = reason.partition(" (while")[0]  # It says where, as we do.
             if getattr(error, "errno", None) != errno.EADDRINUSE:
                 break
     raise InputError(
@@ -73,24 +83,32 @@ def make_server(
     )
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Server:
     """The page at `/`, answers at `/answer?number=N`, and nothing else.
 
     Attributes:
         page: The page, UTF-8.
         url: Where it can be reached.
+        server_address: The IP address and the port.
         names: What a request may call this host, `None` for anything. At a
             loopback address nothing but that: any web page may give it a name
             of its own (DNS rebinding), and would read what is answered.
     """
 
     def __init__(self, predictor: Predictor, host: str, port: int) -> None:
-        self._predictor = predictor
-        self._one_at_a_time = threading.Lock()  # A photo takes much memory.
+        if not host or not 0 <= port < 2**16:
+            # An empty host would be all addresses.
+            raise ValueError("there is no such address")
         self.page = _page(predictor.task)
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
-        address = ipaddress.ip_address(str(self.server_address[0]))
+        self._socket = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            dualstack_ipv6=":" in host,
+        )
+        # What asyncio does only where a socket names its protocol.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.server_address = self._socket.getsockname()[:2]
+        address = ipaddress.ip_address(self.server_address[0])
         self.names: set[str] | None = None
         if address.is_loopback:
             self.names = {"localhost", "127.0.0.1", "::1", str(address)}
@@ -99,34 +117,121 @@ class Server(http.server.ThreadingHTTPServer):
             host = socket.gethostname()
         host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{self.server_address[1]}/"
+        self._predictor = predictor
+        self._worker = ThreadPoolExecutor(1)  # A photo takes much memory.
+        self._held = 0  # bytes of pictures
+        handled = (HTTPException, InputError, ClientDisconnect, Exception)
+        app = Starlette(
+            routes=[
+                Route("/", self._show),
+                Route("/answer", self._answer, methods=["POST"]),
+            ],
+            exception_handlers=dict.fromkeys(handled, _refuse),
+        )
+        app.router.redirect_slashes = False
+        self._server = HttpServer(app, _HEADERS)
 
-    def server_bind(self) -> None:
-        # HTTPServer's own asks a name server for a name that nobody needs.
-        socketserver.TCPServer.server_bind(self)
+    def __enter__(self) -> "Server":
+        return self
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # A browser that went away is no news. All else is a defect.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+        self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def answer(self, number: int, kind: str, body: bytes) -> Answer:
-        """Answers for a canvas or a photo.
+    def serve_forever(self) -> None:
+        """Answers until `shutdown` or, in the main thread, a signal."""
+        self._server.run([self._socket])
 
-        Args:
-            number: 0-9.
-            kind: The media type: an image's, or else of a canvas.
-            body: A picture's file, or `SIDE * SIDE` bytes.
+    def shutdown(self) -> None:
+        """Ends `serve_forever`, from any thread."""
+        self._server.should_exit = True
 
-        Raises:
-            InputError: If it is neither, or nothing is drawn there.
-        """
+    async def _show(self, request: Request) -> Response:
+        self._check_caller(request)
+        return Response(self.page, media_type="text/html")
+
+    async def _answer(self, request: Request) -> Response:
+        self._check_caller(request)
+        text = request.query_params.get("number", "")
+        number = check_number(
+            int(text) if re.fullmatch("-?[0-9]{1,9}", text) else text[:80]
+        )
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        body = bytearray()
+        status = 408
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._read(request, body)
+                status = 503
+                answer = await asyncio.get_running_loop().run_in_executor(
+                    self._worker,
+                    self._predict,
+                    number,
+                    kind.strip().lower(),
+                    body,
+                )
+        except TimeoutError:
+            raise HTTPException(status, _LATE[status]) from None
+        finally:
+            self._held -= len(body)
+        return JSONResponse(facts(answer))
+
+    def _check_caller(self, request: Request) -> None:
+        headers = request.headers
+        host = headers.get("host", "")
+        name = re.sub(r":\d*$", "", host).strip("[]").lower()
+        if self.names is not None and name not in self.names:
+            raise HTTPException(
+                403,
+                f"This server is called {', '.join(sorted(self.names))}. Let a "
+                "proxy send one of these as Host, or start the demo with "
+                "--host 0.0.0.0, which lets everybody in who can reach this "
+                f"machine. Received: {host[:80]!r}",
+            )
+        # As Go does it: https://pkg.go.dev/net/http#CrossOriginProtection
+        origin = headers.get("origin", f"http://{host}")
+        own = origin.partition("://")[2] == host
+        site = headers.get("sec-fetch-site", "same-origin" if own else "other")
+        if request.method == "POST" and site not in ("none", "same-origin"):
+            raise HTTPException(
+                403,
+                "Only this server's own page may ask. Let a proxy send the "
+                "Host that the browser sent. "
+                f"Received: Origin {origin[:80]!r}, Sec-Fetch-Site {site!r}",
+            )
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise HTTPException(
+                400,
+                "A request must have one length. Received: Content-Length and "
+                "Transfer-Encoding",
+                {"Connection": "close"},
+            )
+
+    async def _read(self, request: Request, body: bytearray) -> None:
+        """Fills `body`, and counts its bytes as held."""
+        size = int(request.headers.get("content-length", 0))
+        chunks = request.stream()
+        while size <= LARGEST and (chunk := await anext(chunks)):
+            body += chunk
+            self._held += len(chunk)
+            size = max(size, len(body))
+            if self._held > _MOST_HELD:
+                raise HTTPException(503, _LATE[503])
+        if size > LARGEST:
+            raise HTTPException(
+                413,
+                f"A photo must have at most {LARGEST:,} bytes. "
+                f"Received: {size:,} bytes",
+            )
+
+    def _predict(self, number: int, kind: str, body: bytearray) -> Answer:
+        """Answers for a canvas or a photo, as the media type says."""
         if kind.startswith("image/"):
-            with self._one_at_a_time:
-                return self._predictor(body, number)
+            return self._predictor(bytes(body), number)
         if kind != "application/octet-stream":
             raise InputError(
                 "The content type must be image/... or "
-                f"application/octet-stream. Received: {kind!r}"
+                f"application/octet-stream. Received: {kind[:80]!r}"
             )
         if len(body) != SIDE**2:
             raise InputError(
@@ -134,9 +239,22 @@ class Server(http.server.ThreadingHTTPServer):
                 f"Received: {len(body):,} bytes"
             )
         strokes = np.frombuffer(body, "uint8").reshape(SIDE, SIDE)
-        with self._one_at_a_time:
-            seen = strokes_to_mnist(strokes)[np.newaxis]
-            return self._predictor.answers(seen, np.array([number]))[0]
+        seen = strokes_to_mnist(strokes)[np.newaxis]
+        return self._predictor.answers(seen, np.array([number]))[0]
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    if isinstance(error, InputError):
+        return failure(400, str(error))
+    if isinstance(error, HTTPException):
+        detail = error.detail
+        if "." not in detail:  # Starlette's own are names of statuses.
+            path = request.scope["path"][:80]
+            detail += f". Received: {request.method} {path!r}"
+        return failure(error.status_code, detail, error.headers)
+    if not isinstance(error, ClientDisconnect):
+        traceback.print_exception(error)
+    return failure(500, f"The demo has a defect. Received: {error!r}")
 
 
 def _page(task: Task) -> bytes:
@@ -152,111 +270,6 @@ def _page(task: Task) -> bytes:
     task_json = json.dumps(facts).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8")
     return page.replace('"TASK"', task_json).encode()
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"  # One connection for all strokes.
-    server_version = f"keras_mnist_sum/{__version__}"
-    sys_version = ""
-    timeout = 30  # seconds for a client to go on
-    wbufsize = -1  # Head and body leave together, at once:
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        if self._is_welcome("/"):
-            self._send(200, "text/html; charset=utf-8", self.server.page)
-
-    do_HEAD = do_GET
-
-    def do_POST(self) -> None:
-        if not self._is_welcome("/answer"):
-            return
-        length = self.headers.get("Content-Length", "")
-        if not re.fullmatch("[0-9]{1,15}", length):
-            self.send_error(
-                400, f"Content-Length must be a count. Received: {length!r}"
-            )
-        elif int(length) > LARGEST:
-            self.send_error(
-                413,
-                f"A photo must have at most {LARGEST:,} bytes. "
-                f"Received: {int(length):,} bytes",
-            )
-        else:
-            body = self.rfile.read(int(length))
-            try:
-                number = check_number(self._number())
-                kind = self.headers.get_content_type()
-                answer = self.server.answer(number, kind, body)
-            except InputError as error:
-                self._send_json(400, {"error": " ".join(str(error).split())})
-            else:
-                self._send_json(200, facts(answer))
-
-    def _is_welcome(self, path: str) -> bool:
-        """Whether this is our name and the path; else says that it is not."""
-        host = self.headers.get("Host", "")
-        name = re.sub(r":\d*$", "", host).strip("[]").lower()
-        if self.server.names is not None and name not in self.server.names:
-            self.send_error(
-                403, f"This host has another name. Received: {host!r}"
-            )
-        elif self.path.partition("?")[0] != path:
-            self.send_error(
-                404, f"There is no such page. Received: {self.path!r}"
-            )
-        else:
-            return True
-        return False
-
-    def _number(self) -> int | str:
-        query = self.path.partition("?")[2]
-        number = urllib.parse.parse_qs(query).get("number", [""])[-1]
-        try:
-            return int(number)
-        except ValueError:
-            return number
-
-    def send_error(
-        self, code: int, message: str | None = None, explain: str | None = None
-    ) -> None:
-        """One line, as JSON; what may be left of the request goes unread."""
-        self.close_connection = True
-        self._send_json(code, {"error": message or self.responses[code][0]})
-
-    def _send_json(self, code: int, content: dict) -> None:
-        body = json.dumps(content, allow_nan=False).encode()
-        self._send(code, "application/json", body)
-
-    def _send(self, code: int, kind: str, body: bytes) -> None:
-        self.send_response(code)
-        headers = {
-            **_HEADERS,
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-        }
-        if self.close_connection:
-            headers["Connection"] = "close"
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def finish(self) -> None:
-        """Hears a refused client out, who else could not read why."""
-        with contextlib.suppress(OSError):
-            self.wfile.flush()
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(2)
-            for _ in range(2 * LARGEST // _CHUNK):
-                if not self.rfile.read1(_CHUNK):
-                    break
-        super().finish()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: the screen is the user's."""
 
 
 def facts(answer: Answer) -> dict:

@@ -21,7 +21,7 @@ WRONG = "A picture must be one whole image"
 
 @pytest.fixture(scope="module")
 def server():
-    with driver.serve() as server:
+    with serve(Predictor.load()) as server:
         yield server
 
 
@@ -185,11 +185,15 @@ def test_late_answer_never_replaces_a_newer_one(open_page):
         else:
             route.continue_()
 
+    def ask(number):
+        with page.expect_request(f"**/answer?number={number}"):
+            page.keyboard.press(str(number))
+
     page.route("**/answer*", hold)
-    page.keyboard.press("5")
-    page.keyboard.press("6")
+    ask(5)
+    ask(6)
     expect(page, 7, 6)
-    page.keyboard.press("5")
+    ask(5)
     page.keyboard.press("Delete")
     page.wait_for_timeout(100)
     assert len(late) == 2
@@ -209,6 +213,32 @@ def test_says_that_the_server_has_ended(open_page):
     page.unroute("**/answer*")
     page.keyboard.press("4")
     expect(page, 7, 4)
+
+
+@pytest.mark.parametrize("sure, kind", [(0.98, "warn"), (0.995, "good")])
+def test_doubtful_answer_gets_no_tick(browser, sure, kind):
+    task = Task.named()
+
+    def predict(arrays):
+        number = arrays["number"].argmax(axis=1)
+        shares = {
+            name: np.eye(output.num_classes)[output.table[7, number]]
+            for name, output in task.items()
+        }
+        for share in shares.values():
+            share *= sure
+            share[0, 0] += 1 - sure
+        return shares
+
+    with serve(Predictor(predict)) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        driver.draw(page, 7)
+        page.wait_for_selector("[data-state=answered]")
+        assert page.locator("#verdict").get_attribute("class") == kind
+        ticked = "✓" in page.locator("#verdict").text_content()
+        assert ticked == (kind == "good")
+        page.close()
 
 
 @pytest.mark.parametrize("width", [320, 390])

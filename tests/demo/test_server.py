@@ -4,9 +4,11 @@ import base64
 import contextlib
 import http.client
 import io
+import itertools
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import threading
 import urllib.request
 import webbrowser
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from PIL import Image
 from benchmarks.strokes import canvas
 from benchmarks.strokes import strokes
 from keras_mnist_sum.__main__ import main
+from keras_mnist_sum.demo import connections
 from keras_mnist_sum.demo import server as demo
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
@@ -38,11 +42,17 @@ CANVAS = "application/octet-stream"
 @contextlib.contextmanager
 def serve(predictor):
     with demo.make_server(predictor, port=0) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
         try:
             yield server
         finally:
             server.shutdown()
+            thread.join()
+
+
+def unasked(arrays):
+    raise NotImplementedError
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +159,7 @@ def test_reads_a_photo_as_the_predictor_does(server):
 
 def test_page_is_told_what_the_model_computes():
     task = Task.named(("digit", "greater", "difference"), "signed")
-    with demo.make_server(Predictor(None, task), port=0) as server:
+    with demo.make_server(Predictor(unasked, task), port=0) as server:
         [told] = re.findall("const TASK = (.*?);", server.page.decode())
     assert json.loads(told) == {
         "image": [28, 28, 1],
@@ -169,7 +179,9 @@ def test_text_from_a_model_file_cannot_end_the_script():
     text = "</script><script>alert(1)</script>{d}<!--"
     outputs = [*Task.named().values()]
     outputs.append(Output.of("evil", lambda d, n: d * n, text))
-    with demo.make_server(Predictor(None, Task.of(outputs)), port=0) as server:
+    with demo.make_server(
+        Predictor(unasked, Task.of(outputs)), port=0
+    ) as server:
         assert server.page.count(b"</script>") == 1
         [told] = re.findall("const TASK = (.*?);  ", server.page.decode())
     assert json.loads(told)["outputs"][-1]["text"] == text
@@ -241,6 +253,23 @@ def test_rejects_too_large_an_upload_before_reading_it(server):
     assert status == 413
 
 
+def test_rejects_too_large_an_upload_of_unknown_length(server):
+    body = itertools.repeat(bytes(2**20), 33)
+    status, _, answer = ask(server, body=body, Content_Type="image/png")
+    assert status == 413 and "Received: 3" in answer["error"]
+
+
+def test_rejects_a_request_of_two_lengths_and_hangs_up(server):
+    status, headers, answer = ask(
+        server,
+        body=b"0\r\n\r\n",
+        Transfer_Encoding="chunked",
+        Content_Length="5",
+    )
+    assert (status, headers["Connection"]) == (400, "close")
+    assert "one length" in answer["error"]
+
+
 @pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "²", 5000 * "9"])
 def test_rejects_a_wrong_length_in_one_line(server, length):
     request = (
@@ -261,11 +290,11 @@ def test_rejects_a_wrong_length_in_one_line(server, length):
         ("GET", "/..%2f..%2fetc/passwd", 404),
         ("GET", "//etc/passwd", 404),
         ("GET", "/demo.py", 404),
-        ("GET", "/answer?number=3", 404),
-        ("POST", "/", 404),
-        ("PUT", "/answer", 501),
-        ("OPTIONS", "/answer", 501),
-        ("GET", "/" + 70_000 * "x", 414),
+        ("GET", "/answer/", 404),
+        ("GET", "/answer?number=3", 405),
+        ("POST", "/", 405),
+        ("PUT", "/answer", 405),
+        ("OPTIONS", "/answer", 405),
     ],
 )
 def test_serves_nothing_but_the_page_and_answers(server, method, path, status):
@@ -275,10 +304,18 @@ def test_serves_nothing_but_the_page_and_answers(server, method, path, status):
 
 
 def test_answers_garbage_and_lives_on(server):
-    for garbage in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+    for garbage, status in (
+        (b"\x16\x03\x01\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 403),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", 400),
+        (100_000 * b"x", 431),
+    ):
         with socket.create_connection(server.server_address, 20) as client:
             client.sendall(garbage)
-            assert b"error" in client.makefile("rb").read()
+            reply = http.client.HTTPResponse(client)
+            reply.begin()
+            assert reply.status == status
+            assert list(json.loads(reply.read())) == ["error"]
     assert ask(server, "/", method="GET")[0] == 200
 
 
@@ -297,6 +334,29 @@ def test_rejects_other_names_at_a_loopback_address(server, name, method, path):
     assert status == 403 and content["error"].endswith(f"Received: {name!r}")
 
 
+def test_says_how_to_be_reached_through_a_proxy(server):
+    _, _, content = ask(server, "/", method="GET", Host="demo.example")
+    assert "proxy" in content["error"] and "--host 0.0.0.0" in content["error"]
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site", "Origin": "http://localhost"}, 403),
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+    ],
+)
+def test_answers_no_page_of_others(server, headers, status):
+    headers = {"Host": "localhost", "Content-Type": CANVAS, **headers}
+    body = drawing(7).tobytes()
+    assert ask(server, body=body, **headers)[0] == status
+
+
 def test_accepts_the_name_that_the_user_gave(monkeypatch):
     monkeypatch.setattr(  # as of a machine in its own /etc/hosts
         socket.socket,
@@ -305,15 +365,115 @@ def test_accepts_the_name_that_the_user_gave(monkeypatch):
             self, ("127.0.1.1", address[1])
         ),
     )
-    with demo.make_server(Predictor(None), "My-Machine", 0) as server:
+    with demo.make_server(Predictor(unasked), "My-Machine", 0) as server:
         assert server.url.startswith("http://My-Machine:")
         assert "my-machine" in server.names
 
 
 def test_accepts_any_name_where_others_are_let_in():
-    with demo.make_server(Predictor(None), "0.0.0.0", 0) as server:
+    with demo.make_server(Predictor(unasked), "0.0.0.0", 0) as server:
         assert server.names is None
         assert socket.gethostname() in server.url
+
+
+def test_rejects_a_picture_that_does_not_come(server, monkeypatch):
+    monkeypatch.setattr(demo, "PATIENCE", 0.1)
+    status, _, answer = ask(server, Content_Length="9", Content_Type=CANVAS)
+    assert status == 408 and answer["error"].count("Received: ") == 1
+
+
+def test_rejects_a_picture_whose_turn_does_not_come(monkeypatch):
+    go_on = threading.Event()
+
+    def predict(arrays):
+        go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(demo, "PATIENCE", 0.1)
+    body = drawing(7).tobytes()
+    with serve(Predictor(predict)) as server:
+        status, _, answer = ask(server, body=body, Content_Type=CANVAS)
+        page, _, _ = ask(server, "/", method="GET")
+        go_on.set()
+    assert (status, page) == (503, 200) and "try again" in answer["error"]
+
+
+def test_defect_is_one_line_for_the_page_and_a_traceback_for_us(capfd):
+    body = drawing(7).tobytes()
+    with serve(Predictor(unasked)) as server:
+        for _ in range(2):
+            status, _, answer = ask(server, body=body, Content_Type=CANVAS)
+            assert status == 500
+            assert answer["error"].endswith("Received: NotImplementedError()")
+    assert capfd.readouterr().err.count("Traceback") == 2
+
+
+def test_hangs_up_on_clients_that_do_not_go_on(capfd, monkeypatch):
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
+    head = b"POST /answer?number=3 HTTP/1.1\r\nHost: localhost\r\n"
+    with serve(Predictor(unasked)) as server, contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                socket.create_connection(server.server_address, 20)
+            )
+            for _ in range(3)
+        ]
+        clients[1].sendall(head)
+        clients[2].sendall(head + b"Content-Length: 9\r\n\r\n1")
+        for client in clients:
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_answers_all_of_200_at_once(server):
+    body = drawing(7).tobytes()
+
+    def answer(_):
+        return ask(server, body=body, Content_Type=CANVAS)[0]
+
+    with ThreadPoolExecutor(200) as pool:
+        assert [*pool.map(answer, range(200))] == [200] * 200
+
+
+@pytest.mark.slow
+def test_memory_stays_the_same_over_thousands_of_answers():
+    body = drawing(7).tobytes()
+    with start() as (process, address), contextlib.ExitStack() as stack:
+        browser = http.client.HTTPConnection(*address, timeout=20)
+        stack.enter_context(contextlib.closing(browser))
+        pages = []
+        for _ in range(5):
+            for _ in range(1000):
+                headers = {"Content-Type": CANVAS}
+                browser.request("POST", "/answer?number=3", body, headers)
+                assert browser.getresponse().read().startswith(b'{"number":3')
+            statm = Path(f"/proc/{process.pid}/statm").read_text()
+            pages.append(int(statm.split()[1]))
+        process.kill()
+    assert pages[-1] - pages[0] < 10 * 2**20 / resource.getpagesize()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [128, 1024])
+def test_idle_connections_do_not_stop_others(files):
+    """Not even where they take all files that the process may have."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    with start(limit) as (process, address), contextlib.ExitStack() as stack:
+        for _ in range(500 if files > 500 else 150):
+            client = socket.create_connection(address, 20)
+            stack.enter_context(client).sendall(b"GET / HTTP/1.1\r\nA: ")
+        browser = http.client.HTTPConnection(*address, timeout=60)
+        stack.enter_context(contextlib.closing(browser))
+        browser.request("GET", "/")
+        assert browser.getresponse().status == 200
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+        assert err.split() == ["SIGTERM:", "stopped"]
 
 
 def test_page_needs_nothing_from_elsewhere(server):
@@ -330,12 +490,12 @@ def test_page_needs_nothing_from_elsewhere(server):
 
 
 def test_skips_a_taken_port_unless_it_was_asked_for():
-    first = demo.make_server(Predictor(None))
-    with first, demo.make_server(Predictor(None)) as second:
+    first = demo.make_server(Predictor(unasked))
+    with first, demo.make_server(Predictor(unasked)) as second:
         port = first.server_address[1]
         assert demo.PORT <= port < second.server_address[1]
         with pytest.raises(InputError, match=f"in use.*port={port}$"):
-            demo.make_server(Predictor(None), port=port)
+            demo.make_server(Predictor(unasked), port=port)
 
 
 @pytest.mark.parametrize(
@@ -346,6 +506,7 @@ def test_skips_a_taken_port_unless_it_was_asked_for():
         (["--port", "x"], "'x'"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
         (["--host", "a..b"], "a..b"),
+        (["--host", ""], "host=''"),
         (["--model", "none"], "'none'"),
         (["drawing.png"], "drawing.png"),
     ],
@@ -359,6 +520,16 @@ def test_rejects_wrong_arguments_in_one_line(capsys, arguments, why):
     assert (code, said.out) == (2, "")
     assert said.err.startswith("error: ") and said.err.count("\n") == 1
     assert why in said.err
+
+
+def test_missing_package_is_one_clear_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "keras_mnist_sum.demo.connections")
+    monkeypatch.delitem(sys.modules, "keras_mnist_sum.demo.server")
+    assert main(["demo"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "pip install" in said.err and "uvicorn" in said.err
 
 
 def test_browser_that_blocks_its_terminal_gets_the_page(monkeypatch):
@@ -385,7 +556,15 @@ def test_browser_that_blocks_its_terminal_gets_the_page(monkeypatch):
     assert got == [200] and not thread.is_alive()
 
 
-def test_ctrl_c_ends_it_while_a_browser_is_connected():
+@contextlib.contextmanager
+def start(before=lambda: None):
+    """A demo in a process of its own, and its address."""
+
+    def prepare():
+        # Tests that run in the background may have it ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        before()
+
     process = subprocess.Popen(
         [sys.executable, "-m", "keras_mnist_sum", "demo", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -393,30 +572,45 @@ def test_ctrl_c_ends_it_while_a_browser_is_connected():
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONWARNINGS": "error"},
-        # Tests that run in the background may have it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=prepare,
     )
     with process, contextlib.ExitStack() as stack:
         stack.callback(process.kill)  # Should it not end by itself.
         line = process.stdout.readline()
         assert line.startswith("draw at http://127.0.0.1:")
-        address = line.split("/")[2].split(":")
-        # A browser that stays connected holds nothing up.
-        browser = http.client.HTTPConnection(address[0], int(address[1]))
-        with contextlib.closing(browser):
-            browser.request("GET", "/")
-            browser.getresponse().read()
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
-    assert err.split() == ["interrupted"]
+        host, port = line.split("/")[2].split(":")
+        yield process, (host, int(port))
+
+
+@pytest.mark.parametrize(
+    "sent, code, says",
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "SIGTERM: stopped"),
+    ],
+)
+def test_signal_ends_it_while_browsers_are_connected(sent, code, says):
+    with start() as (process, address), contextlib.ExitStack() as stack:
+        # One that stays connected, one within a request: neither holds it up.
+        for begun, body in (("GET", b""), ("POST", b"7")):
+            browser = http.client.HTTPConnection(*address)
+            stack.enter_context(contextlib.closing(browser))
+            length = str(2 * len(body))
+            browser.request(
+                begun, "/answer?number=3", body, {"Content-Length": length}
+            )
+            if begun == "GET":
+                browser.getresponse().read()
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err.strip()) == (code, "", says)
 
 
 def test_default_model_needs_no_tensorflow():
     check = (
-        "import sys; from keras_mnist_sum.demo import server as demo; "
-        "from keras_mnist_sum.inference.predictor import Predictor; "
-        "demo.make_server(Predictor.load(), port=0).server_close(); "
+        "import sys; from keras_mnist_sum.demo.server import make_server; "
+        "from keras_mnist_sum.inference.predictor import Predictor\n"
+        "with make_server(Predictor.load(), port=0): "
         "sys.exit('tensorflow' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert (
