@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "one fails, all go on again from the newest checkpoint."
     )
     parser.usage = (
-        "%(prog)s --workers N [--max-restarts R] [--timeout S] -- train.py "
-        "--run-dir DIR ..."
+        "%(prog)s --workers N [--max-restarts R] [--timeout S] "
+        "[--share-network] -- train.py --run-dir DIR ..."
     )
     parser.add_argument(
         "--workers",
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "score the model (default: %(default).0f)",
     )
     parser.add_argument(
+        "--share-network",
+        action="store_true",
+        help="let workers use this machine's network, and whoever reaches "
+        "their ports use them (default: a network of their own)",
+    )
+    parser.add_argument(
         "program", nargs="+", help="a Python program and its arguments"
     )
 
@@ -47,5 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(values: argparse.Namespace) -> int:
     """Starts the processes, and returns the exit code."""
     return launcher.launch(
-        values.program, values.workers, values.max_restarts, values.timeout
+        values.program,
+        values.workers,
+        values.max_restarts,
+        values.timeout,
+        values.share_network,
     )

@@ -177,7 +177,7 @@ class Distribution:
         """Says in one line what TensorFlow says in many.
 
         Raises:
-            WorkerLostError: If another worker has ended.
+            WorkerLostError: If another worker has ended or hangs.
             InputError: If a device's memory is too small.
         """
         try:
@@ -189,12 +189,17 @@ class Distribution:
                 f"Received: {error.message.splitlines()[0][:200]}"
             ) from error
         except tf.errors.OpError as error:
-            lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
+            lost = (
+                tf.errors.UnavailableError,
+                tf.errors.AbortedError,
+                tf.errors.CancelledError,
+                tf.errors.DeadlineExceededError,  # It lives, but hangs.
+            )
             if self.workers == 1 or not isinstance(error, lost):
                 raise
             raise WorkerLostError(
-                "Another worker has ended, and none can go on alone: start "
-                "all again, and they go on from the newest checkpoint. "
+                "Another worker has ended or hangs, and none can go on alone: "
+                "start all again, and they go on from the newest checkpoint. "
                 f"Received: {type(error).__name__} in worker {self.worker}"
             ) from error
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 # The environment variables of a launcher's workers: the file to touch, and the
 # launcher's process ID.
@@ -25,3 +27,27 @@ def beat() -> None:
 def is_watched() -> bool:
     """Whether this is a worker of a launcher."""
     return bool(os.environ.get(HEARTBEAT))
+
+
+class HeartbeatFile:
+    """The file that a worker touches when it gets on.
+
+    Args:
+        path: Where to make it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+        self._touched, self._noticed = path.stat().st_mtime_ns, time.monotonic()
+
+    def seconds_silent(self) -> float:
+        """For how long nothing was heard of the worker.
+
+        By a clock that nobody sets, and that stands still while the machine
+        sleeps.
+        """
+        touched, now = self.path.stat().st_mtime_ns, time.monotonic()
+        if touched != self._touched:
+            self._touched, self._noticed = touched, now
+        return now - self._noticed

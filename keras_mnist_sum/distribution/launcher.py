@@ -1,9 +1,8 @@
 """Several workers on this machine, watched: all go on together, or again."""
 
 import contextlib
-import itertools
+import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,16 +17,23 @@ from typing import TextIO
 from keras_mnist_sum.distribution import heartbeat
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.cluster import free_addresses
+from keras_mnist_sum.distribution.gpus import share_gpus
+from keras_mnist_sum.distribution.network_namespace import command_within
+from keras_mnist_sum.distribution.network_namespace import new_network
+from keras_mnist_sum.distribution.signals import HANGUP
 from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.distribution.signals import drop_lost_terminal
 from keras_mnist_sum.distribution.signals import handle_signals
 from keras_mnist_sum.errors import InputError
 
 # Exit codes after which nothing is started again: done, wrong input,
-# divergence, stopped by SIGINT, nobody reads, and stopped by SIGTERM.
-_FINAL = (0, 2, 3, 130, 141, 143)
+# divergence, stopped by SIGHUP or SIGINT, nobody reads, stopped by SIGTERM.
+_FINAL = (0, 2, 3, 129, 130, 141, 143)
 _EXIT_SECONDS = 5.0  # in which workers end by themselves
 SAVE_SECONDS = 15.0  # in which the others end once one has stopped
 _RESEND_SECONDS = 1.0  # between two SIGTERM
+
+_logger = logging.getLogger(__name__)
 
 
 def launch(
@@ -35,6 +41,7 @@ def launch(
     workers: int,
     max_restarts: int = 3,
     timeout: float = 300.0,
+    share_network: bool = False,
 ) -> int:
     """Runs `command` in several processes that train together.
 
@@ -42,14 +49,20 @@ def launch(
     GPUs to itself. Their output appears line by line behind their numbers. When
     one fails, or gets no step done in `timeout` seconds, all are killed and
     started again, to go on from the newest checkpoint; not where that is of no
-    use, since the input is wrong or training diverged. SIGINT and SIGTERM are
-    passed on, SIGTERM until all have ended; a second one kills all.
+    use, since the input is wrong or training diverged. SIGINT, SIGTERM and
+    SIGHUP are passed on, SIGTERM until all have ended; a second one kills all.
+
+    Workers take orders from whoever reaches their ports. So they get a network
+    of their own, without a way out, where the system permits that; where not, a
+    warning names the ports.
 
     Args:
         command: A Python program and its arguments: `["train.py", ...]`.
         workers: Number of processes.
         max_restarts: How often all may be started again.
         timeout: Seconds.
+        share_network: Whether workers use this machine's network all the same,
+            for a program that needs it.
 
     Returns:
         The exit code: 0, that of the worker that failed first (128 + its
@@ -71,15 +84,31 @@ def launch(
             "A launch needs a Python program and its arguments, after --. "
             f"Received: {' '.join(command)!r}"
         )
-    shares = _share_gpus(workers)
+    shares = share_gpus(workers)
     restarts = 0
     received: list[int] = []
-    handlers = dict.fromkeys(
-        StopRequests.SIGNALS, lambda signum, frame: received.append(signum)
-    )
-    with tempfile.TemporaryDirectory() as folder, handle_signals(handlers):
+
+    def receive(signum: int, frame: object) -> None:
+        if signum == HANGUP:
+            drop_lost_terminal()
+        if not (received and signum == HANGUP):  # It may come twice.
+            received.append(signum)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        handle_signals(dict.fromkeys(StopRequests.SIGNALS, receive)),
+        contextlib.ExitStack() as stack,
+    ):
+        network: list[int] = []
+        if not share_network:
+            network = stack.enter_context(new_network())
+        if network:
+            _logger.info(
+                "launch workers have a network of their own, without the "
+                "internet: data must be here (or --share-network)"
+            )
         while True:
-            job = _Job(received)
+            job = _Job(received, network)
             try:
                 job.start(command, shares, Path(folder))
                 code, reason = job.watch(timeout)
@@ -96,40 +125,18 @@ def launch(
             _say(f"{reason}: starting all again ({restarts} of {max_restarts})")
 
 
-class HeartbeatFile:
-    """The file that a worker touches when it gets on.
-
-    Args:
-        path: Where to make it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.touch()
-        self._touched, self._noticed = path.stat().st_mtime_ns, time.monotonic()
-
-    def seconds_silent(self) -> float:
-        """For how long nothing was heard of the worker.
-
-        By a clock that nobody sets, and that stands still while the machine
-        sleeps.
-        """
-        touched, now = self.path.stat().st_mtime_ns, time.monotonic()
-        if touched != self._touched:
-            self._touched, self._noticed = touched, now
-        return now - self._noticed
-
-
 class _Job:
     """The processes of one try.
 
     Args:
         received: Grows by each signal that the launcher gets.
+        network: The namespaces to run in, if any.
     """
 
-    def __init__(self, received: list[int]) -> None:
+    def __init__(self, received: list[int], network: list[int]) -> None:
         self.received = received
-        self.heartbeats: list[HeartbeatFile] = []
+        self.network = network
+        self.heartbeats: list[heartbeat.HeartbeatFile] = []
         self.processes: list[subprocess.Popen] = []
         self.pumps: list[threading.Thread] = []
         self.unread = threading.Event()
@@ -142,10 +149,17 @@ class _Job:
     ) -> None:
         """Starts a worker for each of `shares`, variables of its own."""
         addresses = free_addresses(len(shares))
+        if not self.network:
+            ports = ", ".join(x.rpartition(":")[2] for x in addresses)
+            _logger.warning(
+                "whoever can reach this machine's ports "
+                f"{ports} can read and write files through the workers: close "
+                "them to others by a firewall"
+            )
         for index, share in enumerate(shares):
-            file = HeartbeatFile(folder / str(index))
+            file = heartbeat.HeartbeatFile(folder / str(index))
             process = subprocess.Popen(
-                [sys.executable, *command],
+                command_within(self.network, [sys.executable, *command]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -161,6 +175,7 @@ class _Job:
                     heartbeat.LAUNCHER: str(os.getpid()),
                 },
                 start_new_session=True,  # Ctrl-C reaches them through us.
+                pass_fds=self.network,
             )
             self.heartbeats.append(file)
             self.processes.append(process)
@@ -175,10 +190,10 @@ class _Job:
         """
         while True:
             codes = self._exit_codes()
-            if self.unread.is_set():
-                return 141, "nobody reads"
             if self.received:
                 return self._stop(timeout)
+            if self.unread.is_set():
+                return 141, "nobody reads"
             if any(codes):
                 return self._diagnose()
             if None not in codes:
@@ -261,39 +276,6 @@ class _Job:
             process.wait()
         for pump in self.pumps:
             pump.join(_EXIT_SECONDS)
-
-
-def _share_gpus(workers: int) -> list[dict[str, str]]:
-    """The environment variables that give each worker GPUs of its own.
-
-    As many to one as to another; what is left over stays idle.
-    """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-        try:
-            text = subprocess.run(query, capture_output=True, timeout=30).stdout
-        except (OSError, subprocess.SubprocessError):  # No driver, or it hangs.
-            text = b""
-        lines = text.decode(errors="replace").splitlines()
-        gpus = [line for line in lines if line.startswith("GPU-")]
-    else:
-        # As CUDA reads it: up to the first that is no device.
-        names = [name.strip() for name in visible.split(",")]
-        is_gpu = re.compile(r"\d+$|GPU-|MIG-").match
-        gpus = list(itertools.takewhile(is_gpu, names))
-    if not gpus:
-        return [{}] * workers
-    if workers > len(gpus):
-        raise InputError(
-            "Each worker needs a GPU of its own; CUDA_VISIBLE_DEVICES=-1 "
-            f"trains on the CPU. Received: workers={workers}, GPUs: {len(gpus)}"
-        )
-    each = len(gpus) // workers
-    return [
-        {"CUDA_VISIBLE_DEVICES": ",".join(gpus[i * each : (i + 1) * each])}
-        for i in range(workers)
-    ]
 
 
 def _say(text: str) -> None:

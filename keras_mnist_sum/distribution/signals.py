@@ -1,8 +1,9 @@
-"""SIGINT and SIGTERM: finish the step, save, leave."""
+"""SIGINT, SIGTERM and SIGHUP: finish the step, save, leave."""
 
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -10,6 +11,9 @@ from typing import Any
 
 from keras_mnist_sum.distribution import heartbeat
 from keras_mnist_sum.errors import Stopped
+from keras_mnist_sum.utils.standard_streams import drop
+
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none.
 
 
 @contextlib.contextmanager
@@ -17,13 +21,18 @@ def handle_signals(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
     """Handles signals in another way while the block runs.
 
     Outside the main thread, where Python handles no signals, nothing changes.
+    Nor does SIGHUP where it is ignored, as under `nohup`.
 
     Args:
         handlers: By signal, what `signal.signal` takes.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {x: signal.signal(x, handlers[x]) for x in handlers}
+        before = {
+            x: signal.signal(x, handler)
+            for x, handler in handlers.items()
+            if x != HANGUP or signal.getsignal(x) != signal.SIG_IGN
+        }
     try:
         yield
     finally:
@@ -31,19 +40,31 @@ def handle_signals(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+def drop_lost_terminal() -> None:
+    """Sends output nowhere if the terminal that it went to is gone, as after
+    SIGHUP: printing would fail, and end what only has to be saved."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.write(stream.fileno(), b"")
+        except (AttributeError, OSError, ValueError):  # Some are no files.
+            drop(stream)
+
+
 class StopRequests:
-    """While entered, SIGINT and SIGTERM raise `Stopped`; within `deferred()`
-    they are only noted, so that the work can end where it can be resumed.
+    """While entered, SIGINT, SIGTERM and SIGHUP raise `Stopped`; within
+    `deferred()` they are only noted, so that the work can end where it can be
+    resumed.
 
     A second signal ends the process at once, except under a launcher, which
-    kills by itself. Outside the main thread, where Python handles no signals,
-    nothing changes.
+    kills by itself, and except SIGHUP: of a closed terminal a process may hear
+    from its shell and from the system. Outside the main thread, where Python
+    handles no signals, nothing changes.
 
     Attributes:
         received: The signal that came, or `None`.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [HANGUP]))
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -69,9 +90,12 @@ class StopRequests:
         self._obey()
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if signum == HANGUP:
+            drop_lost_terminal()
         if self.received is not None:
-            if heartbeat.is_watched():
-                return  # The launcher repeats SIGTERM.
+            # The launcher repeats SIGTERM.
+            if heartbeat.is_watched() or signum == HANGUP:
+                return
             os._exit(128 + signum)
         self.received = signum
         if not self._deferred:

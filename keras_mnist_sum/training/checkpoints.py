@@ -11,21 +11,26 @@ with each other.
 
 import hashlib
 import io
+import itertools
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import cast
 
 import keras
 import numpy as np
 
 from keras_mnist_sum.data import array_files
+from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import atomic_files
 
 KEEP = 3
 _MAGIC = b"keras_mnist_sum checkpoint "
+_GROUPS = ("weights", "optimizer", "metrics")
 _LARGEST = 4 * 2**30  # bytes
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +44,7 @@ class Checkpoint:
         step: Optimizer steps done.
         variables: Arrays by group, in the order of the model's own lists:
             `weights` (with the states of random generators), `optimizer` and
-            `metrics` (the running epoch's).
+            `metrics` (the running epoch's, of each replica).
         notes: What `save` was given, as JSON holds it.
     """
 
@@ -56,16 +61,29 @@ class Checkpoint:
         for group in groups:
             variables = _variables(model)[group]
             arrays = self.variables.get(group, [])
-            found = [tuple(array.shape) for array in arrays]
-            expected = [tuple(variable.shape) for variable in variables]
-            if found != expected:
-                raise InputError(
-                    "The checkpoint is of another model: its code has changed "
-                    f"since. Received: {group} of shapes {found}, not "
-                    f"{expected}"
-                )
-            for variable, array in zip(variables, arrays, strict=True):
-                variable.assign(array)
+            expected = [
+                (tuple(x.shape), keras.backend.standardize_dtype(x.dtype))
+                for x in variables
+            ]
+            own_axis = int(group == "metrics")  # that of replicas
+            found = [(x.shape[own_axis:], str(x.dtype)) for x in arrays]
+            for index, (one, other) in enumerate(
+                itertools.zip_longest(found, expected)
+            ):
+                if one != other:
+                    raise InputError(
+                        "The checkpoint is of another model: its code has "
+                        f"changed since. Received: {one} as number {index} of "
+                        f"{group}, not {other}"
+                    )
+        for group in groups:
+            variables = _variables(model)[group]
+            arrays = self.variables.get(group, [])
+            if group == "metrics":
+                replica_values.assign(model, variables, arrays)
+            else:
+                for variable, array in zip(variables, arrays, strict=True):
+                    variable.assign(array)
 
 
 def capture(model: keras.Model) -> dict[str, Any]:
@@ -73,11 +91,15 @@ def capture(model: keras.Model) -> dict[str, Any]:
 
     Where several processes train, all must call this together.
     """
-    return {
-        f"{group}.{index}": keras.ops.convert_to_numpy(variable)
-        for group, variables in _variables(model).items()
-        for index, variable in enumerate(variables)
-    }
+    arrays = {}
+    for group, variables in _variables(model).items():
+        if group == "metrics":
+            values = replica_values.read(model, variables)
+        else:
+            values = [keras.ops.convert_to_numpy(x) for x in variables]
+        for index, value in enumerate(values):
+            arrays[f"{group}.{index}"] = value
+    return arrays
 
 
 def save(folder: Path, arrays: dict[str, Any], step: int, notes: dict) -> None:
@@ -93,12 +115,24 @@ def save(folder: Path, arrays: dict[str, Any], step: int, notes: dict) -> None:
         notes=np.array(json.dumps({"step": step, **notes})),
     )
     digest = hashlib.sha256(content.getbuffer()).hexdigest()
-    path = folder / f"step-{step:09d}.ckpt"
-    with atomic_files.atomic_write(path) as aside, open(aside, "wb") as file:
+    written = folder / f"step-{step:09d}.ckpt"
+    with (
+        atomic_files.atomic_write(written) as aside,
+        open(aside, "wb") as file,
+    ):
         file.write(_MAGIC + digest.encode() + b"\n")
         file.write(content.getbuffer())
-    for path in _newest_first(folder)[KEEP:]:
-        path.unlink(missing_ok=True)
+    others = [path for path in _newest_first(folder) if path != written]
+    # Newer ones, which the run did not believe, are the first to go.
+    newer = [path for path in others if _order(path) > _order(written)]
+    for path in [*newer, *others[len(newer) + KEEP - 1 :]]:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            _logger.warning(
+                "an old checkpoint cannot be removed: "
+                f"{str(path)!r} ({error.strerror or error})"
+            )
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -142,21 +176,31 @@ def read(path: Path) -> Checkpoint:
         )
 
     try:
-        if path.stat().st_size > _LARGEST:
-            raise refuse("it is too large")
-        line, _, content = path.read_bytes().partition(b"\n")
-        digest = hashlib.sha256(content).hexdigest()
-        if line != _MAGIC + digest.encode():
-            raise refuse("its content does not fit its checksum")
-        # Nothing in it is compressed: it holds no more than it has bytes.
-        arrays = array_files.read_npz(io.BytesIO(content), None, len(content))
+        with array_files.open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _LARGEST:
+                raise refuse("it is too large")
+            line = file.readline(200)
+            reader = cast(io.BufferedReader, file)
+            digest = hashlib.file_digest(reader, "sha256").hexdigest()
+            if line != _MAGIC + digest.encode() + b"\n":
+                raise refuse("its content does not fit its checksum")
+            # Nothing in it is compressed: it holds no more than it has bytes.
+            arrays = array_files.read_npz(file, None, size)
         notes = json.loads(str(arrays.pop("notes")))
         step = notes.pop("step")
         if type(step) is not int or step < 0:
-            raise refuse(f"its step is {step!r}")
+            raise refuse(f"its step is {step!r:.20}")
         variables: dict[str, list[np.ndarray]] = {}
         for name, array in arrays.items():
-            variables.setdefault(name.split(".")[0], []).append(array)
+            group = variables.setdefault(name.partition(".")[0], [])
+            if name not in [f"{x}.{len(group)}" for x in _GROUPS]:
+                raise refuse(f"it has a part {name!r:.80}")
+            if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+                raise refuse(f"{name} is not of finite numbers")
+            if group is variables.get("metrics") and not array.ndim:
+                raise refuse(f"{name} is not that of replicas")
+            group.append(array)
     except InputError:
         raise
     except Exception as error:
@@ -166,12 +210,17 @@ def read(path: Path) -> Checkpoint:
 
 
 def _variables(model: keras.Model) -> dict[str, list]:
-    return {
-        "weights": model.variables,
-        "optimizer": model.optimizer.variables,
-        "metrics": model.metrics_variables,
-    }
+    groups = (
+        model.variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return dict(zip(_GROUPS, groups, strict=True))
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.ckpt"), reverse=True)
+    return sorted(folder.glob("step-*.ckpt"), key=_order, reverse=True)
+
+
+def _order(path: Path) -> tuple[int, str]:
+    return len(path.name), path.name  # A step of ten digits comes last.

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.baselines import negative_probability
 from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.presets import as_config
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
@@ -59,7 +61,15 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
 
     Returns:
         `model`.
+
+    Raises:
+        InputError: If one of them is something else.
     """
+    config = as_config(config)
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"`model` must be a `keras.Model`. Received: {type(model).__name__}"
+        )
     optimizer = OPTIMIZERS[config.optimizer](
         config, learning_rate_schedule(config)
     )

@@ -1,6 +1,8 @@
 """Where a run is: what its callbacks share, and a checkpoint keeps."""
 
 import contextlib
+import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.training.checkpoints import Checkpoint
 
 
@@ -41,13 +44,35 @@ class RunState:
     _clock: float = field(default_factory=time.monotonic)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes over what a checkpoint has of it."""
-        notes = checkpoint.notes
-        self.step = checkpoint.step
-        self.seconds = notes.get("seconds", 0.0)
-        self.history = notes.get("history", [])
-        self.points = notes.get("points", [])
-        self.has_ended = notes.get("has_ended", False)
+        """Takes over what a checkpoint has of it.
+
+        Raises:
+            InputError: If that is not of such a run.
+        """
+        step, notes = checkpoint.step, checkpoint.notes
+        seconds = notes.get("seconds", 0.0)
+        history = notes.get("history", [])
+        points = notes.get("points", [])
+        has_ended = notes.get("has_ended", False)
+        epochs = -(-step // self.steps_per_epoch)
+        if not has_ended:  # Of the running epoch there is no row yet.
+            epochs = step // self.steps_per_epoch
+        if not (
+            step <= self.steps
+            and type(has_ended) is bool
+            and _is_number(seconds)
+            and 0 <= seconds < math.inf
+            and _are_rows(history, "epoch", "step")
+            and [row["epoch"] for row in history] == [*range(1, epochs + 1)]
+            and _are_rows(points, "step", "done")
+        ):
+            raise InputError(
+                "The checkpoint is not one of this run: start again in another "
+                f"directory. Received: notes of step {step:,} that do not fit "
+                f"a run of {self.steps:,}, {self.steps_per_epoch:,} an epoch"
+            )
+        self.step, self.seconds, self.has_ended = step, seconds, has_ended
+        self.history, self.points = history, points
 
     def notes(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, beside the step."""
@@ -100,3 +125,26 @@ class RunState:
 def learning_rate(model: keras.Model) -> float:
     """The rate of the next step."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _are_rows(rows: Any, *increasing: str) -> bool:
+    """Whether these are dicts of numbers, some of which are positive integers
+    that increase from row to row."""
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict)
+        and all(map(_is_number, row.values()))
+        and {*increasing, "learning_rate"} <= set(row)
+        for row in rows
+    ):
+        return False
+    return all(
+        type(after) is int and after > before
+        for name in increasing
+        for before, after in itertools.pairwise(
+            [0, *(row[name] for row in rows)]
+        )
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,30 +11,35 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.data import plausibility
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.data.mnist import Split
+from keras_mnist_sum.data.sources import as_mnist
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.devices import find_devices
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.keras_file import check_loadable
-from keras_mnist_sum.formats.keras_file import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import count_multiply_adds
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.training import fine_tuning
+from keras_mnist_sum.training.arguments import check_arguments
 from keras_mnist_sum.training.finish import finish
 from keras_mnist_sum.training.fit import fit
 from keras_mnist_sum.training.optimization import compile_model
+from keras_mnist_sum.training.process import default_settings
 from keras_mnist_sum.training.process import seeded
 from keras_mnist_sum.utils import console
-from keras_mnist_sum.utils.atomic_files import read_text
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -43,7 +47,7 @@ _logger = logging.getLogger(__name__)
 
 
 def train(
-    config: Config,
+    config: Config | presets.Preset | str,
     run_dir: str | Path,
     *,
     data: Mnist | Arrays | None = None,
@@ -57,22 +61,21 @@ def train(
 ) -> dict:
     """Trains the model that `config` describes and writes a run directory.
 
-    The directory receives `config.json`, `environment.json`, `history.csv`
-    (a row an epoch), `model.keras`, `saved_model/1/`, `results.json`,
-    `overview.png` and `curves.png`. The test set is scored once, after the
-    last step.
+    The directory receives what `formats.run_directory.Run` lists. The test set
+    is scored once, after the last step.
 
     A run that was interrupted, in whatever way, goes on from its newest
     checkpoint when it is called again with the same arguments, to the same
     weights.
 
-    While it runs, op determinism is on if the config says so, and the random
-    states of Python, NumPy and Keras, the package's logger and the handlers of
-    SIGINT and SIGTERM are its own. All are put back. TensorFlow's global seed
-    stays `config.seed`, and devices stay initialized.
+    While it runs, op determinism is on if the config says so, settings of
+    Keras, TensorFlow and NumPy are their defaults, and random states, the
+    package's logger and the handlers of SIGINT, SIGTERM and SIGHUP are its own.
+    All are put back. TensorFlow's global seed stays `config.seed`, and devices
+    stay initialized. So one run at a time trains in a process.
 
     Args:
-        config: The run.
+        config: The run: a config, or a preset or its name.
         run_dir: Where to write: a new or empty directory, or that of a run
             with an equal config. All workers must reach it.
         data: What to train and test on, in place of `config.data`: an `Mnist`,
@@ -101,23 +104,25 @@ def train(
 
     Returns:
         What `results.json` holds: the counts of `evaluation.scores.Scores`,
-        the right cells of each learned table, and the cost. Of several workers
-        only the chief scores the model; the others wait, and return an empty
-        dict.
+        the right cells of each learned table, and the cost. Workers that are
+        not the chief return an empty dict.
 
     Raises:
         InputError: If an argument, the data, the directory or the devices
             cannot be used, the directory belongs to another run, the model
-            could not be loaded afterwards, or TensorBoard is asked for and not
-            installed.
+            could not be loaded afterwards, TensorBoard is asked for and not
+            installed, or another run trains in the process.
         DivergedError: If the loss or a weight is no longer finite.
         WorkerLostError: If another worker has ended.
-        Stopped: On SIGINT or SIGTERM, after the running step.
+        Stopped: On SIGINT, SIGTERM or SIGHUP, after the running step.
     """
-    _check_arguments(callbacks, checkpoint_every, tensorboard)
-    data = None if data is None else Mnist.of(data)
+    config = presets.as_config(config)
+    check_arguments(run_dir, callbacks, checkpoint_every, tensorboard)
+    data = None if data is None else as_mnist(data)
+    model = None if model is None else load_model(model)
     config = _combine(config, data, task, model)
     with (
+        default_settings(),
         console.setup_logging(verbose),
         StopRequests() as requests,
         contextlib.ExitStack() as stack,
@@ -136,8 +141,8 @@ def train(
         if not devices.is_chief:
             console.LOGGER.setLevel(logging.CRITICAL)
         mnist = data or load_mnist(config.data, config.data_dir)
-        if mnist.warning:
-            _logger.warning(mnist.warning)
+        for warning in plausibility.warnings(mnist, pretrained.read_digits):
+            _logger.warning(warning)
         split = mnist.split(config.validation_fraction)
         pipeline.check_batch_size(config.batch_size, len(split.images))
         config = _settled(config, mnist, devices).with_steps(len(split.images))
@@ -179,32 +184,6 @@ def train(
             finish(model, run, config, mnist, cost)
         _end_together(devices, run)
         return _results(run) if devices.is_chief else {}
-
-
-def _check_arguments(
-    callbacks: Sequence[keras.callbacks.Callback],
-    checkpoint_every: int | None,
-    tensorboard: bool,
-) -> None:
-    for callback in callbacks:
-        if not isinstance(callback, keras.callbacks.Callback) or isinstance(
-            callback, keras.callbacks.BackupAndRestore
-        ):
-            raise InputError(
-                "`callbacks` must be Keras callbacks, and not BackupAndRestore:"
-                f" a run goes on by itself. Received: {callback!r:.80}"
-            )
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise InputError(
-            "`checkpoint_every` must be a positive number of steps. "
-            f"Received: checkpoint_every={checkpoint_every}"
-        )
-    if tensorboard:
-        from keras_mnist_sum.training.callbacks.tensorboard import (
-            check_installed,
-        )
-
-        check_installed()
 
 
 def _combine(
@@ -285,7 +264,7 @@ def _introduction(
 
 def _results(run: Run) -> dict:
     run.remove_checkpoints()
-    return json.loads(read_text(run.results))
+    return run.read_results()
 
 
 def _end_together(devices: Distribution, run: Run) -> None:

@@ -1,6 +1,7 @@
 """What a worker tells its launcher."""
 
 import os
+import time
 
 from keras_mnist_sum.distribution import heartbeat
 
@@ -20,3 +21,12 @@ def test_beat_touches_the_file_of_the_launcher(monkeypatch, tmp_path):
     assert heartbeat.is_watched()
     heartbeat.beat()
     assert path.stat().st_mtime > 0
+
+
+def test_setting_the_clock_makes_no_worker_silent(tmp_path):
+    file = heartbeat.HeartbeatFile(tmp_path / "heartbeat")
+    for touched in (10**9, 0, 2 * 10**9):
+        os.utime(file.path, (touched, touched))
+        assert file.seconds_silent() == 0
+    time.sleep(0.1)
+    assert 0.1 <= file.seconds_silent() < 60

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from keras_mnist_sum.__main__ import main
 from keras_mnist_sum.distribution import launcher
+from keras_mnist_sum.distribution.network_namespace import new_network
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.keras_file import load_model
 
@@ -105,15 +107,6 @@ def test_restarts_all_when_a_worker_hangs(launch, tmp_path):
     assert gone(tmp_path)
 
 
-def test_setting_the_clock_makes_no_worker_silent(tmp_path):
-    heartbeat = launcher.HeartbeatFile(tmp_path / "heartbeat")
-    for touched in (10**9, 0, 2 * 10**9):
-        os.utime(heartbeat.path, (touched, touched))
-        assert heartbeat.seconds_silent() == 0
-    time.sleep(0.1)
-    assert 0.1 <= heartbeat.seconds_silent() < 60
-
-
 def test_does_not_blame_a_worker_that_lost_another(launch):
     code, out, _ = launch(
         "if index == 0: sys.exit(4)\nwait(0.3)\nsys.exit(1)", max_restarts=0
@@ -138,7 +131,7 @@ def test_does_not_retry_wrong_input_or_divergence(launch, tmp_path, final):
     assert gone(tmp_path)
 
 
-def start(tmp_path, code):
+def start(tmp_path, code, *flags):
     program = tmp_path / "worker.py"
     program.write_text(WORKER + code)
     process = subprocess.Popen(
@@ -149,6 +142,7 @@ def start(tmp_path, code):
             "launch",
             "--workers",
             "2",
+            *flags,
             "--",
             program,
             tmp_path,
@@ -170,7 +164,9 @@ def await_both(process, found):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_passes_a_signal_on_and_all_end(tmp_path, signum):
     process = start(
         tmp_path,
@@ -270,6 +266,57 @@ def test_second_ctrl_c_kills_all(tmp_path):
     process.communicate(timeout=20)
     assert process.returncode == 130
     assert gone(tmp_path)
+
+
+LISTENING = """
+import socket
+ports = [int(x.rpartition(":")[2]) for x in task["cluster"]["worker"]]
+server = socket.create_server(("", ports[index]))
+meet()
+socket.create_connection(("127.0.0.1", ports[1 - index])).close()
+(folder / f"port-{index}").write_text(str(ports[index]))
+wait(60)
+"""
+
+
+def can_connect(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_workers_reach_each_other_and_strangers_do_not(tmp_path, shared):
+    """Unless they are told to share this machine's network."""
+    with new_network() as permitted:
+        if not permitted:
+            pytest.skip("network namespaces are not permitted here")
+    process = start(tmp_path, LISTENING, *["--share-network"] * shared)
+    await_both(
+        process, lambda: [x for x in tmp_path.glob("port-?") if x.read_text()]
+    )
+    for path in tmp_path.glob("port-?"):
+        assert can_connect(int(path.read_text())) == shared
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    word = "close them to others by a firewall" if shared else "of their own"
+    assert word in out.splitlines()[0]
+
+
+def test_ports_that_strangers_can_reach_are_a_warning(
+    launch, monkeypatch, caplog
+):
+    """Where the system permits no network of their own."""
+    refused = contextlib.nullcontext([])
+    monkeypatch.setattr(launcher, "new_network", lambda: refused)
+    code, out, _ = launch(
+        "print(*(x.split(':')[1] for x in task['cluster']['worker']))"
+    )
+    assert code == 0
+    [warning] = caplog.messages
+    first, second = out.splitlines()[0].split()[1:]
+    assert f"ports {first}, {second} can read and write files" in warning
 
 
 @pytest.mark.parametrize(

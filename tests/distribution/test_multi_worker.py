@@ -68,6 +68,11 @@ class SaveWeights(keras.callbacks.Callback):
         keras.config.set_floatx("float32")  # What is exported always is.
 
 
+def build_in_float64(config):
+    keras.config.set_floatx("float64")
+    return copy_model(build_model(config), "float64")
+
+
 class Prepare:
     """Has each process save its trained weights, and only the chief write in
     `run_dir`."""
@@ -81,10 +86,7 @@ class Prepare:
         if worker:
             forbid_writing(f"{self.run_dir}/")
         if self.float64:
-            keras.config.set_floatx("float64")
-            training.build_model = lambda config: copy_model(
-                build_model(config), "float64"
-            )
+            training.build_model = build_in_float64
         path = f"{self.run_dir}-weights-{worker}"
         interrupted.observe(SaveWeights(path))
 
@@ -126,6 +128,15 @@ def train(way, config, run_dir, float64=False, troubles=()):
     return weights, losses, [process.exitcode for process in processes]
 
 
+def history(run_dir):
+    """The rows of `history.csv`, without the seconds."""
+    with open(Run(run_dir).history) as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["seconds"]
+    return rows
+
+
 def names(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
@@ -162,19 +173,38 @@ def test_same_weights_on_one_device_two_devices_and_two_workers(
 
 @pytest.mark.slow
 def test_killed_worker_ends_the_other_and_both_resume(config, tmp_path):
-    """To the bits of a run that nobody disturbed, dropout included."""
+    """To the bits of a run that nobody disturbed, dropout included; and to the
+    same history."""
     config = dataclasses.replace(config, backbone="dropout", steps=12)
-    whole, expected, _ = train("two workers", config, tmp_path / "whole")
+    whole, _, _ = train("two workers", config, tmp_path / "whole")
     run_dir = tmp_path / "killed"
     kill = (interrupted.signal_at_step, 7, signal.SIGKILL)
     _, _, codes = train("two workers", config, run_dir, troubles={1: kill})
     assert codes == [4, -signal.SIGKILL]
     *_, line = interrupted.errors(run_dir, 0).splitlines()
     assert line.startswith("error: Another worker has ended")
-    weights, losses, codes = train("two workers", config, run_dir)
+    weights, _, codes = train("two workers", config, run_dir)
     assert codes == [0, 0]
     np.testing.assert_array_equal(weights, whole)
-    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    assert history(run_dir) == history(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_chief_that_hangs_ends_the_other_with_one_line(config, tmp_path):
+    """And when it goes on, it ends, too."""
+    hang = (interrupted.signal_at_step, 3, signal.SIGSTOP)
+    chief, other = interrupted.start_workers(config, tmp_path, 2, {0: hang})
+    try:
+        other.join(120)
+        assert other.exitcode == 4
+        *_, line = interrupted.errors(tmp_path, 1).splitlines()
+        assert line.startswith("error: Another worker has ended or hangs")
+        assert chief.exitcode is None
+        os.kill(chief.pid, signal.SIGCONT)
+        chief.join(120)
+        assert chief.exitcode == 4
+    finally:
+        chief.kill()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM."""
+"""SIGINT, SIGTERM and SIGHUP."""
 
 import os
 import signal
@@ -60,6 +60,55 @@ def test_second_signal_ends_the_process_unless_a_launcher_does(watched, code):
         env={**os.environ, heartbeat.HEARTBEAT: watched},
     )
     assert process.returncode == code
+
+
+def test_ignored_hangup_stays_ignored():
+    """As under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequests() as requests:
+            signal.raise_signal(signal.SIGHUP)
+        assert requests.received is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+TERMINAL = """
+import fcntl, os, signal, sys, termios, time
+from keras_mnist_sum.distribution.signals import StopRequests
+from keras_mnist_sum.errors import Stopped
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    with StopRequests() as requests, requests.deferred():
+        print("ready", flush=True)
+        while requests.received is None:
+            time.sleep(0.01)
+        print("a line for nobody", flush=True)
+        signal.raise_signal(signal.SIGHUP)
+        open(sys.argv[1], "w").close()
+except Stopped as stop:
+    print(stop, file=sys.stderr, flush=True)
+    sys.exit(128 + stop.signum)
+"""
+
+
+def test_closed_terminal_leaves_time_to_save(tmp_path):
+    """Though printing fails, and the shell and the system both tell of it."""
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TERMINAL, tmp_path / "saved"],
+        cwd=ROOT,
+        stdin=end,
+        stdout=end,
+        stderr=end,
+    )
+    os.close(end)
+    assert os.read(terminal, 100).startswith(b"ready")
+    os.close(terminal)
+    assert process.wait(30) == 129
+    assert (tmp_path / "saved").exists()
 
 
 def test_other_threads_change_no_handlers():

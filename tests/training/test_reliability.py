@@ -182,7 +182,14 @@ def test_checkpoint_of_another_model_is_refused(model, config, tmp_path):
         checkpoint.restore(other, "weights")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGINT,
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_signal_finishes_the_step_and_saves(config, tmp_path, signum):
     """Also in the last step of an epoch, whose row it must not lack."""
     for step in (4, 2):
@@ -239,6 +246,24 @@ def test_new_run_names_an_unfinished_one_with_an_equal_config(
     atomic_files.write_text(Run(ROOT / "mine").config, begun.to_json())
     mine = Run.unfinished(Config(steps=3, data="mnist.npz"))
     assert mine.path == ROOT / "mine"
+
+
+def ignore_hangups():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@pytest.mark.slow
+def test_run_under_nohup_goes_on_after_a_hangup(config, tmp_path):
+    config = dataclasses.replace(config, steps=6)
+    code = interrupted.run(
+        config,
+        tmp_path,
+        interrupted.signal_at_step,
+        2,
+        signal.SIGHUP,
+        before=ignore_hangups,
+    )
+    assert code == 0 and Run(tmp_path).is_finished
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data import sources
 from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation.evaluate import evaluate
 from keras_mnist_sum.formats.keras_file import load_model
@@ -29,7 +30,8 @@ from keras_mnist_sum.training.optimization import compile_model
 TINY = dict(backbone="small", width=4, steps=6, batch_size=10)
 RESULTS = (
     "data images pairs correct all_correct contradictory calibration_error "
-    "mean_absolute_error accuracy table_cells_right parameters multiply_adds "
+    "negative_log_likelihood brier_score mean_absolute_error interval accuracy "
+    "table_cells_right parameters multiply_adds "
     "steps epochs training_seconds"
 ).split()
 
@@ -69,7 +71,7 @@ def test_process_is_afterwards_what_it_was_before(npz, tmp_path):
             np.random.get_state()[1].tolist(),
             keras.config.dtype_policy().name,
             (logger.level, list(logger.handlers), logger.propagate),
-            [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)],
+            [signal.getsignal(x) for x in StopRequests.SIGNALS],
         )
 
     keras.utils.set_random_seed(5)
@@ -241,8 +243,8 @@ def test_arrays_that_are_no_images_are_refused_before_any_work(
     digits, tmp_path
 ):
     images, labels = digits
-    data = (images / 255, labels, images, labels)
-    with pytest.raises(InputError, match="Images must be uint8.*Received"):
+    data = (images - 128.0, labels, images, labels)
+    with pytest.raises(InputError, match="must lie in 0-255.*Received"):
         training.train(Config(**TINY), tmp_path / "run", data=data)
     assert not (tmp_path / "run").exists()
 

@@ -1,5 +1,6 @@
 """What a person sees while a model trains."""
 
+import io
 import sys
 import time
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ class _Display(keras.callbacks.Callback):
         self.steps = steps
         self.steps_per_epoch = steps_per_epoch
         self.epochs = -(-steps // steps_per_epoch)
-        self.stream = stream or sys.stdout
+        self.stream = stream or sys.stdout or io.StringIO()
         self.epoch_start = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
