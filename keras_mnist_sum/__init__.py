@@ -8,6 +8,8 @@ from typing import Any
 if TYPE_CHECKING:
     from keras_mnist_sum import presets
     from keras_mnist_sum.config import Config
+    from keras_mnist_sum.data.pipeline import training_dataset
+    from keras_mnist_sum.data.sources import load_mnist
     from keras_mnist_sum.errors import InputError
     from keras_mnist_sum.evaluation.evaluate import evaluate
     from keras_mnist_sum.formats.any_model import load_model
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from keras_mnist_sum.inference.predictor import Predictor
     from keras_mnist_sum.models.build import build_model
     from keras_mnist_sum.task import Task
+    from keras_mnist_sum.training.optimization import compile_model
     from keras_mnist_sum.training.train import train
 
 __version__ = "0.1.0"
@@ -24,25 +27,31 @@ __all__ = [
     "Predictor",
     "Task",
     "build_model",
+    "compile_model",
     "evaluate",
+    "load_mnist",
     "load_model",
     "load_pretrained",
     "presets",
     "train",
+    "training_dataset",
 ]
 
 _WITH_TENSORFLOW = {
     "build_model": "models.build",
+    "compile_model": "training.optimization",
     "evaluate": "evaluation.evaluate",
     "load_model": "formats.any_model",
     "load_pretrained": "formats.pretrained",
     "train": "training.train",
+    "training_dataset": "data.pipeline",
 }
 _MODULES = _WITH_TENSORFLOW | {
     "Config": "config",
     "InputError": "errors",
     "Predictor": "inference.predictor",
     "Task": "task",
+    "load_mnist": "data.sources",
 }
 
 

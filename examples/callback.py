@@ -1,0 +1,35 @@
+"""Keras callbacks in a run: early stopping, and one of our own.
+
+    python -m examples.callback [DATA] [STEPS]
+
+DATA is what `train.py --data` takes.
+"""
+
+import dataclasses
+import sys
+
+import keras
+
+from keras_mnist_sum import presets
+from keras_mnist_sum import train
+
+
+class LogWeights(keras.callbacks.Callback):
+    """Adds a column to `history.csv`: how large the weights are."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        norms = [keras.ops.norm(w) for w in self.model.trainable_variables]
+        logs["weight_norm"] = float(sum(norms))
+
+
+def main(data: str = "auto", steps: str = "1000") -> None:
+    config = dataclasses.replace(
+        presets.get("fast").config, steps=int(steps), validation_fraction=0.1
+    )
+    stopping = keras.callbacks.EarlyStopping("val_sum_loss", mode="min")
+    results = train(config, "runs/stopped", callbacks=[stopping, LogWeights()])
+    print(f"ended after step {results['steps']} of {config.steps}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
