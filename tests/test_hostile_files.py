@@ -129,7 +129,7 @@ def memory_stays():
 @pytest.mark.parametrize(
     "limit, read",
     [
-        ("formats.model_file._LARGEST_FILE", keras_file.load_model),
+        ("formats.model_file._LARGEST_FILE", keras_file.open_file),
         ("training.checkpoints._LARGEST", checkpoints.read),
         ("inference.image_files._LARGEST_FILE", to_mnist),
         ("formats.model_file._LARGEST_FILE", onnx_file.open_file),
@@ -315,7 +315,7 @@ def load(tmp_path_factory):
 
     def load(content):
         path.write_bytes(content)
-        return keras_file.load_model(path)
+        return keras_file.open_file(path).keras_model
 
     return load
 
@@ -536,4 +536,4 @@ def test_rejects_hdf5_model(tmp_path):
     build_model(Config(width=2)).save_weights(tmp_path / "model.weights.h5")
     (tmp_path / "model.weights.h5").rename(path)
     with pytest.raises(InputError, match="it is no .keras archive"):
-        keras_file.load_model(path)
+        keras_file.open_file(path)

@@ -1,4 +1,4 @@
-"""`load_model`: a `.keras` file, read as data and within limits.
+"""`.keras` files, read as data and within limits.
 
 No model is built that would have more weights than its file holds.
 """
@@ -27,26 +27,6 @@ from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import kept_random_state
 from keras_mnist_sum.task import Task
-
-
-def load_model(path: str | Path, difference: str | None = None) -> keras.Model:
-    """Loads a `.keras` file and checks that it is a model as `build_model`
-    makes it.
-
-    Args:
-        path: The file. It is read as data: nothing in it is executed.
-        difference: `"absolute"` or `"signed"`, for a file that does not say
-            what its outputs are. Default: the former.
-
-    Returns:
-        A `keras.Model`, not compiled.
-
-    Raises:
-        InputError: If the file is missing, damaged, too large or another kind
-            of model.
-    """
-    task = Task.named(difference=difference) if difference else None
-    return open_file(Path(path), task).keras_model
 
 
 def open_file(path: Path, task: Task | None = None) -> OpenedModel:

@@ -213,7 +213,6 @@ class Run:
             InputError: If another process holds the lock, or the system
                 refuses to write there.
         """
-        run_checks.check_writable(self)
         with contextlib.ExitStack() as stack:
             try:
                 self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import random
 import threading
 import warnings
@@ -42,6 +43,8 @@ _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
     ),
     (tf.config.functions_run_eagerly, tf.config.run_functions_eagerly, False),
     (tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, False),
+    # It warns of functions that are traced again, as for each export.
+    (lambda: tf.get_logger().level, tf.get_logger().setLevel, logging.ERROR),
     # Of `tf.data`.
     (lambda: debug_mode.DEBUG_MODE, debug_mode.toggle_debug_mode, False),
 ]

@@ -27,6 +27,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.keras_file import check_loadable
+from keras_mnist_sum.formats.run_checks import check_writable
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.build import copy_model
@@ -138,7 +139,9 @@ def train(
         devices = _alone(strategy) if is_trained else _find_devices(strategy)
         stack.enter_context(devices.errors())
         devices.check_batch_size(config.batch_size)
-        if not devices.is_chief:
+        if devices.is_chief:
+            check_writable(run)
+        else:
             console.LOGGER.setLevel(logging.CRITICAL)
         mnist = data or load_mnist(config.data, config.data_dir)
         for warning in plausibility.warnings(mnist, pretrained.read_digits):

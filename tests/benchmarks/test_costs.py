@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import tensorflow as tf
 
 from benchmarks import costs
@@ -40,6 +41,7 @@ def test_slow_input_is_seen_as_waiting(npz, monkeypatch):
     assert fit.share_of_waiting() > 0.5
 
 
+@pytest.mark.slow
 def test_start_of_a_piece_is_no_part_of_its_steps(npz):
     """Of a start of 2 s, each of the two steps that count would have 1 s."""
     point = growth.Point(TINY, str(npz), timing.WARM + 2)

@@ -130,6 +130,7 @@ def test_evaluate_takes_the_newest_run(trained):
     assert "runs/mine" in result.stdout
 
 
+@pytest.mark.slow
 def test_run_that_fell_back_to_the_sample_can_be_evaluated(
     tmp_path, monkeypatch, capsys
 ):

@@ -260,6 +260,7 @@ def test_taken_address_is_one_clear_error():
         Cluster((address, "b:1"), 0).wait_for_all()
 
 
+@pytest.mark.slow
 def test_waiting_worker_stops_at_a_signal(npz, tmp_path):
     config = Config(data=str(npz), steps=3)
     [process] = interrupted.start_workers(config, tmp_path, 2, present=1)

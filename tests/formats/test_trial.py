@@ -20,8 +20,8 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.formats import trial
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.export import export
-from keras_mnist_sum.formats.keras_file import load_model
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.layers import allow_layer

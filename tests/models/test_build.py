@@ -233,14 +233,14 @@ def test_multiply_adds_are_those_counted_by_hand():
 def test_rejects_a_file_that_is_not_a_model(tmp_path):
     path = tmp_path / "model.keras"
     with pytest.raises(InputError, match="No such model file. Received:"):
-        keras_file.load_model(path)
+        keras_file.open_file(path)
     path.write_bytes(b"not a zip file")
     with pytest.raises(InputError, match="Cannot read.*Received:"):
-        keras_file.load_model(path)
+        keras_file.open_file(path)
     build.build_model(Config(**TINY)).save(path)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match="Cannot read.*Received:"):
-        keras_file.load_model(path)
+        keras_file.open_file(path)
 
 
 def test_rejects_a_model_with_other_inputs_or_outputs(tmp_path):
@@ -248,7 +248,7 @@ def test_rejects_a_model_with_other_inputs_or_outputs(tmp_path):
     other = keras.layers.Dense(10)(keras.layers.Flatten()(image))
     keras.Model(image, other).save(tmp_path / "other.keras")
     with pytest.raises(InputError, match="must take image.*Received:"):
-        keras_file.load_model(tmp_path / "other.keras")
+        keras_file.open_file(tmp_path / "other.keras")
     keras.Model(image, other).export(tmp_path / "other", verbose=False)
     with pytest.raises(InputError, match="must take image.*Received:"):
         open_model(tmp_path / "other")
@@ -265,7 +265,7 @@ def test_model_file_cannot_run_code(tmp_path, recwarn):
     model.save(path)
     trace.unlink(missing_ok=True)
     with pytest.raises(InputError, match="Cannot read") as raised:
-        keras_file.load_model(path)
+        keras_file.open_file(path)
     assert "lambda" in str(raised.value.__cause__).lower()
     assert not trace.exists()
     # The file is dangerous indeed: without the guard, it does run.
@@ -299,7 +299,7 @@ def test_rejects_inputs_of_another_type_or_shape(tmp_path, change):
     model = keras.Model(inputs, answers)
     model.save(tmp_path / "other.keras")
     with pytest.raises(InputError, match="must take image.*Received:"):
-        keras_file.load_model(tmp_path / "other.keras")
+        keras_file.open_file(tmp_path / "other.keras")
     if inputs["image"].shape[0] is None:  # an export frees the batch
         model.export(tmp_path / "other", verbose=False)
         with pytest.raises(InputError, match="must take image.*Received:"):

@@ -11,7 +11,7 @@ import pytest
 from keras_mnist_sum import evaluate
 from keras_mnist_sum import load_pretrained
 from keras_mnist_sum.data.sources import load_mnist
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 
 PROGRAM = """

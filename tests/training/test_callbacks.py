@@ -11,7 +11,7 @@ import pytest
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import train as training
 from tests import interrupted

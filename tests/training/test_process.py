@@ -16,7 +16,7 @@ from tensorflow.python.eager import context
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import train as training
 from keras_mnist_sum.training.process import default_settings

@@ -19,7 +19,7 @@ import train
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import ROOT
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model

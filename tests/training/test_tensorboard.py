@@ -15,7 +15,7 @@ from tensorboard.util import tensor_util
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.training import train as training
@@ -262,6 +262,7 @@ def test_files_after_the_last_checkpoint_are_removed(summaries, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_outputs_of_another_task_are_shown(config, tmp_path):
     """With names, values and an order of its own."""
     task = Task(is_even=lambda d, n: d % 2 == 0, digit=lambda d, n: d)

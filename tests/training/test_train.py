@@ -18,7 +18,7 @@ from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation.evaluate import evaluate
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.backbones import BACKBONES
@@ -114,6 +114,7 @@ def test_run_says_what_it_used_and_can_be_opened_from_anywhere(
     assert len(sources.load_mnist(opened.config.data).test_images) == 50
 
 
+@pytest.mark.slow
 def test_regression_says_which_difference_it_computes(npz, tmp_path):
     """Also without its run."""
     config = Config(
