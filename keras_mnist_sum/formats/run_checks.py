@@ -75,8 +75,8 @@ def check_places(run: "Run") -> None:
         parent = parent.parent
     if not parent.is_dir():
         raise InputError(
-            "`run_dir` must be the path of a folder. "
-            f"Received: {str(run.path)!r}, where {str(parent)!r} is none"
+            "`run_dir` must be writable. "
+            f"Received: {str(run.path)!r} ({str(parent)!r} is no folder)"
         )
     files = [run.config, run.environment, run.history, run.model]
     files += [run.results, run.overview, run.curves, run.lock_file]

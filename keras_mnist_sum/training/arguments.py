@@ -8,10 +8,12 @@ from typing import Any
 import keras
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.task import Task
 
 
 def check_arguments(
     run_dir: object,
+    task: object,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoint_every: Any,
     tensorboard: bool,
@@ -25,6 +27,12 @@ def check_arguments(
         raise InputError(
             "`run_dir` must be the path of a folder. "
             f"Received: {type(run_dir).__name__}"
+        )
+    if task is not None and not isinstance(task, Task):
+        raise InputError(
+            "`task` must be a `Task`, as Task(digit=..., sum=...) or "
+            "Task.named(('digit', 'sum')). "
+            f"Received: {type(task).__name__}"
         )
     if not isinstance(callbacks, list | tuple):
         raise InputError(

@@ -118,7 +118,7 @@ def train(
         Stopped: On SIGINT, SIGTERM or SIGHUP, after the running step.
     """
     config = presets.as_config(config)
-    check_arguments(run_dir, callbacks, checkpoint_every, tensorboard)
+    check_arguments(run_dir, task, callbacks, checkpoint_every, tensorboard)
     data = None if data is None else as_mnist(data)
     model = None if model is None else load_model(model)
     config = _combine(config, data, task, model)

@@ -18,7 +18,7 @@ from keras_mnist_sum.__main__ import main
 from keras_mnist_sum.distribution import launcher
 from keras_mnist_sum.distribution.network_namespace import new_network
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.keras_file import load_model
+from keras_mnist_sum.formats.any_model import load_model
 
 ROOT = Path(__file__).parents[2]
 

@@ -367,6 +367,7 @@ def test_picture_that_fails_loses_no_results(npz, tmp_path, monkeypatch):
     "named, message",
     [
         ({"callbacks": [print]}, "must be Keras callbacks"),
+        ({"task": ["digit"]}, "must be a `Task`"),
         ({"checkpoint_every": 0}, "positive number of steps"),
         ({"verbose": 3}, "0, 1 or 2"),
         ({"strategy": "many"}, "`strategy` must be one of"),
