@@ -15,6 +15,7 @@ import sys
 import types
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -27,6 +28,8 @@ from keras_mnist_sum.commands.exit_codes import run
 from keras_mnist_sum.config import DIFFERENCES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils.console import setup_logging
 
 if TYPE_CHECKING:
@@ -131,6 +134,14 @@ def add_config_arguments(
             )
 
 
+def path(text: str) -> Path:
+    """A path of the command line. An empty one, often a variable of the shell
+    that is not set, would mean the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path must not be empty")
+    return Path(text)
+
+
 def add_difference_argument(parser: argparse.ArgumentParser) -> None:
     """Adds `--difference`, for `open_model`."""
     parser.add_argument(
@@ -202,6 +213,54 @@ def config_of(values: argparse.Namespace, base: Config) -> Config:
     return dataclasses.replace(base, **changes)
 
 
+def check_output(path: Path, inputs: Iterable[str | Path | None]) -> None:
+    """Checks that a file can be written, and replaces nothing that is read.
+
+    Args:
+        path: The file.
+        inputs: The models and the data that a command reads.
+
+    Raises:
+        InputError: If it cannot be written, or is one of `inputs`, a file in
+            such a folder, or a part of such a run.
+    """
+    atomic_files.check_file(path)
+    written = Path(os.path.realpath(path))
+    for given in inputs:
+        if not given:
+            continue
+        read = Path(os.path.realpath(given))
+        run = Run(read)
+        replaces = read == written or (
+            read in written.parents and written.exists()
+        )
+        if run.has_begun:
+            parts = {x for x in vars(run).values() if x != run.path}
+            replaces = bool(parts & {written, *written.parents})
+        if replaces:
+            raise InputError(
+                "What is read would be replaced: name another file to write. "
+                f"Received: {str(path)!r} for {str(given)!r}"
+            )
+
+
+def doubt_of_sample(mnist: "Mnist", configs: Iterable[Config | None]) -> str:
+    """What is to be known of the sample as a test set, or an empty string.
+
+    Args:
+        mnist: The data that models are scored on.
+        configs: Theirs, where they are known.
+    """
+    if mnist.source != "sample" or all(
+        x and x.data == "sample" for x in configs
+    ):
+        return ""
+    return (
+        "the sample's test images are training images of MNIST, which this "
+        "model may have been trained on"
+    )
+
+
 def load_data(
     values: argparse.Namespace,
     config: Config | None = None,
@@ -228,6 +287,11 @@ def load_data(
         # On another machine it may lie elsewhere.
         if config.data_dir and Path(config.data_dir).is_dir():
             data_dir = data_dir or config.data_dir
+    if "" in (data, data_dir):
+        raise InputError(
+            "--data and --data-dir must not be empty. "
+            f"Received: --data {data!r} --data-dir {data_dir!r}"
+        )
     mnist = load_mnist(data or "auto", data_dir, test_only)
     for warning in plausibility.warnings(mnist, pretrained.read_digits):
         logging.getLogger(__name__).warning(warning)

@@ -1,7 +1,7 @@
 """The command `compare`: runs side by side."""
 
 import argparse
-from pathlib import Path
+import os
 
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
@@ -20,19 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "targets",
         nargs="+",
-        type=Path,
+        type=cli.path,
         metavar="RUN",
         help="a run directory, or a .keras, .onnx or .tflite file",
     )
     parser.add_argument(
         "--csv",
-        type=Path,
+        type=cli.path,
         metavar="FILE",
         help="a row for each group and output, to write",
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="the PNG file to write"
+        "--plot", type=cli.path, metavar="FILE", help="the PNG file to write"
     )
+    cli.add_difference_argument(parser)
     cli.add_config_arguments(
         parser, ("data", "data_dir"), default="what the first run has"
     )
@@ -44,16 +45,22 @@ def run(values: argparse.Namespace) -> None:
     Raises:
         InputError: If a model, the data or a file cannot be used.
     """
-    for path in (values.csv, values.plot):
-        if path:
-            atomic_files.check_file(path)
+    outputs = [path for path in (values.csv, values.plot) if path]
+    for path in outputs:
+        cli.check_output(path, [*values.targets, values.data])
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise InputError(
+            "--csv and --plot must be two files. "
+            f"Received: {str(values.csv)!r} and {str(values.plot)!r}"
+        )
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
     from keras_mnist_sum.evaluation import comparison
     from keras_mnist_sum.formats.open import open_model
 
-    models = [open_model(target) for target in values.targets]
+    comparison.check_different(values.targets)
+    models = [open_model(x, values.difference) for x in values.targets]
     configs = [model.config for model in models if model.config]
     data = {config.data for config in configs}
     if len(data) > 1 and not values.data:
@@ -64,6 +71,8 @@ def run(values: argparse.Namespace) -> None:
     mnist = cli.load_data(
         values, configs[0] if configs else None, test_only=True
     )
+    if doubt := cli.doubt_of_sample(mnist, [x.config for x in models]):
+        print(f"WARNING: {doubt}")
     groups = comparison.compare(models, mnist.test_images, mnist.test_labels)
     print(f"{len(mnist.test_images):,} test images: {mnist.description}\n")
     print(comparison.table(groups))

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         nargs="?",
-        type=Path,
+        type=cli.path,
         metavar="TARGET",
         help="a run directory, a .keras, .onnx or .tflite file or a SavedModel "
         "directory (default: the newest run in runs/; without one, the model "
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_difference_argument(parser)
     parser.add_argument(
         "--json",
-        type=Path,
+        type=cli.path,
         metavar="FILE",
         help="also write counts and accuracies to FILE, as JSON",
     )
@@ -62,12 +62,7 @@ def run(values: argparse.Namespace) -> None:
     newest = None if values.target else Run.newest()
     target = newest.path if newest else values.target
     if values.json:
-        atomic_files.check_file(values.json)
-        if target and os.path.realpath(values.json) == os.path.realpath(target):
-            raise InputError(
-                "--json would replace the model. "
-                f"Received: --json {str(values.json)!r}"
-            )
+        cli.check_output(values.json, (target, values.data))
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
@@ -90,14 +85,9 @@ def run(values: argparse.Namespace) -> None:
     opened = open_model(target, values.difference)
     mnist = cli.load_data(values, opened.config, test_only=True)
     warnings = [mnist.warning] if mnist.warning else []
-    if mnist.source == "sample" and (
-        opened.config is None or opened.config.data != "sample"
-    ):
-        warnings.append(
-            "the sample's test images are training images of MNIST, which "
-            "this model may have been trained on"
-        )
-        print(f"WARNING: {warnings[-1]}")
+    if doubt := cli.doubt_of_sample(mnist, [opened.config]):
+        warnings.append(doubt)
+        print(f"WARNING: {doubt}")
     predictions = predict_all_pairs(
         opened, mnist.test_images, mnist.test_labels
     )

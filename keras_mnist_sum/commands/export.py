@@ -1,7 +1,6 @@
 """The command `export`: writes a model in another format."""
 
 import argparse
-from pathlib import Path
 
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         nargs="?",
-        type=Path,
+        type=cli.path,
         metavar="TARGET",
         help="a run directory or a .keras file (default: the newest run in "
         "runs/; without one, the model that comes with the package)",
@@ -37,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the file to write",
     )
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="where to write"
+        "--out",
+        required=True,
+        type=cli.path,
+        metavar="DIR",
+        help="where to write",
     )
     parser.add_argument(
         "--quantize",

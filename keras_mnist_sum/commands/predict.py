@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--show",
-        type=Path,
+        type=cli.path,
         metavar="DIR",
         help="draw there, for each picture, what the model saw and the "
         "probabilities of each output",
@@ -56,7 +56,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--model` and `--difference`, for `Predictor.load`."""
     parser.add_argument(
         "--model",
-        type=Path,
+        type=cli.path,
         metavar="TARGET",
         help="a run directory, a .keras, .onnx or .tflite file or a SavedModel "
         "directory (default: the model that comes with the package)",
@@ -92,7 +92,8 @@ def run(values: argparse.Namespace) -> int:
         pictures += inside or [name]
         for other, why in skipped.items():
             _print_problem("skipped", other, f"{other!r} ({why})", values.json)
-    # What a drawing must not replace: pictures, and other drawings.
+    # What a drawing must not replace: pictures, other drawings of this call,
+    # and files of the user.
     taken = {os.path.realpath(picture) for picture in pictures}
     drawn = failed = 0
     for picture in pictures:
@@ -152,10 +153,14 @@ def _natural(path: Path) -> tuple:
 
 def _free(folder: Path, picture: Path, taken: set[str]) -> Path:
     """A PNG file called as the picture, numbered if that is taken."""
+    from keras_mnist_sum.reporting.answer_plot import is_drawing
+
     # A file's name has at most 255 bytes, and writing it takes some.
     stem = os.fsencode(picture.stem)[:200].decode(errors="ignore")
     free, count = folder / f"{stem}.png", 1
-    while os.path.realpath(free) in taken:
+    while os.path.realpath(free) in taken or (
+        free.is_file() and not is_drawing(free)
+    ):
         count += 1
         free = folder / f"{stem}-{count}.png"
     return free

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         nargs="?",
-        type=Path,
+        type=cli.path,
         metavar="RUN",
         help="a run directory: its config and data (default: those of a "
         "preset)",
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=cli.path,
         metavar="FILE",
         help="the PNG file to write (default: batch-K.png)",
     )

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--run-dir",
-        type=Path,
+        type=cli.path,
         metavar="DIR",
         help="where to write: a new directory, or that of a run that was "
         "interrupted, to go on with it (default: runs/PRESET-DATE-TIME, new)",

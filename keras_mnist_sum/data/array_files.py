@@ -233,6 +233,8 @@ def _npy_header(
         shape, _, dtype = npy.read_array_header_2_0(file)
     else:
         raise ValueError(f"{name} is of version {version}")
+    if not dtype.itemsize:  # However many there are, they take no bytes.
+        raise ValueError(f"{name} has elements of no size")
     announced = math.prod(shape) * dtype.itemsize
     whole = file.tell() + announced == size
     if min(shape, default=0) < 0 or not (whole or dtype.hasobject):

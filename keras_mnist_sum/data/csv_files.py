@@ -4,6 +4,7 @@ import functools
 import io
 import itertools
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,22 @@ def _may_be_a_pixel(text: str) -> bool:
         return False
 
 
+def _in_order(pixels: list[int], names: list[str]) -> list[int]:
+    """The columns of pixels in the order that their names say, if they do:
+    a table may have them sorted as text, pixel10 before pixel2."""
+    if not names:
+        return pixels
+    found = [re.search(r"(?:(\d+)x)?(\d+)$", names[i]) for i in pixels]
+    numbers = [tuple(int(x or 0) for x in m.groups()) for m in found if m]
+    if len(set(numbers)) < _PIXELS:
+        return pixels
+    rows, columns = ({number[i] for number in numbers} for i in (0, 1))
+    side = math.isqrt(_PIXELS)
+    if (len(rows), len(columns)) not in ((1, _PIXELS), (side, side)):
+        return pixels
+    return [pixel for _, pixel in sorted(zip(numbers, pixels, strict=True))]
+
+
 def _split(
     names: list[str], table: np.ndarray, path: Path
 ) -> dict[str, np.ndarray]:
@@ -121,7 +138,9 @@ def _split(
         raise ValueError(
             f"it has {len(labels)} columns of labels and {len(pixels)} others"
         )
-    if pixels[-1] - pixels[0] == _PIXELS - 1:  # A slice takes no memory.
+    pixels = _in_order(pixels, names)
+    if pixels == list(range(pixels[0], pixels[0] + _PIXELS)):
+        # A slice takes no memory.
         images = table[:, pixels[0] : pixels[-1] + 1]
     else:
         images = table[:, pixels]

@@ -1,5 +1,6 @@
 """MNIST in memory: checked arrays, and how they are divided."""
 
+import dataclasses
 import functools
 import hashlib
 from dataclasses import dataclass
@@ -78,7 +79,22 @@ class Mnist:
             InputError: If `data` is something else, or `from_arrays` does.
         """
         if isinstance(data, Mnist):
-            return data
+            train: Any = data.train_images, data.train_labels
+            if not (len(train[0]) or len(train[1])):
+                train = None, None
+            checked = cls.from_arrays(
+                train[0],
+                train[1],
+                data.test_images,
+                data.test_labels,
+                source=data.source,
+            )
+            return dataclasses.replace(
+                checked,
+                description=data.description,
+                data_dir=data.data_dir,
+                warning=data.warning,
+            )
         parts = list(data) if isinstance(data, tuple | list) else []
         if len(parts) == 2 and all(
             isinstance(part, tuple | list) and len(part) == 2 for part in parts
@@ -140,8 +156,14 @@ class Mnist:
         validation."""
         total = len(self.train_images)
         count = round(total * validation_fraction)
+        places = np.arange(count) * total // max(count, 1)
+        digits = np.unique(self.train_labels)
+        missing = len(digits) - len(np.unique(self.train_labels[places]))
+        if missing and count >= len(digits):
+            # Labels come in turns, 0 to 9 and again: each has its share.
+            places = np.argsort(self.train_labels, kind="stable")[places]
         chosen = np.zeros(total, bool)
-        chosen[np.arange(count) * total // max(count, 1)] = True
+        chosen[places] = True
         return Split(
             self.train_images[~chosen],
             self.train_labels[~chosen],

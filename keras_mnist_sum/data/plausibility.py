@@ -56,19 +56,26 @@ def doubt(mnist: Mnist, read_digits: Callable[[np.ndarray], np.ndarray]) -> str:
     """
     if mnist.source in ("tfds", "sample"):
         return ""
-    has_train = len(mnist.train_images) > 0
-    images = mnist.train_images if has_train else mnist.test_images
-    labels = mnist.train_labels if has_train else mnist.test_labels
-    if len(images) < _FEWEST:
-        return ""
-    chosen = np.linspace(0, len(images) - 1, min(_COUNT, len(images)))
-    images, labels = (x[chosen.astype(int)] for x in (images, labels))
-    doubts = _doubt_images(images, labels) or _doubt_split(mnist)
-    if not doubts:
-        # It is a courtesy: without the model, the data is used all the same.
-        with contextlib.suppress(Exception):
-            doubts = _doubt_reading(images, labels, read_digits)
-    return doubts
+    for images, labels, words in (
+        (mnist.train_images, mnist.train_labels, ""),
+        (mnist.test_images, mnist.test_labels, "in the test set, "),
+    ):
+        if len(images) < _FEWEST:
+            continue
+        # At random: labels may come in turns.
+        rng = np.random.default_rng(0)
+        count = min(_COUNT, len(images))
+        chosen = np.sort(rng.choice(len(images), count, replace=False))
+        doubts = _doubt_images(images[chosen], labels[chosen])
+        if not doubts:
+            # It is a courtesy: without the model, the data is used anyway.
+            with contextlib.suppress(Exception):
+                doubts = _doubt_reading(
+                    images[chosen], labels[chosen], read_digits
+                )
+        if doubts:
+            return words + doubts
+    return _doubt_split(mnist)
 
 
 def _doubt_images(images: np.ndarray, labels: np.ndarray) -> str:

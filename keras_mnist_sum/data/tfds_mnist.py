@@ -228,6 +228,8 @@ def _decode(files: list[Path]) -> dict[str, np.ndarray]:
     tensorflow-datasets does it."""
     import tensorflow as tf
 
+    for file in files:
+        _check_records(file)
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
@@ -252,3 +254,16 @@ def _decode(files: list[Path]) -> dict[str, np.ndarray]:
         "images": np.concatenate(images)[..., 0],
         "labels": np.concatenate(labels),
     }
+
+
+def _check_records(file: Path) -> None:
+    """TensorFlow believes the length that a record announces, and the process
+    ends at a large one (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+    """
+    content = file.read_bytes()
+    place = 0
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 8], "little")
+        place += 8 + 4 + length + 4  # with two checksums
+        if place > len(content):
+            raise ValueError("it is cut off")

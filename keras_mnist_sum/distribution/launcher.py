@@ -32,6 +32,7 @@ _FINAL = (0, 2, 3, 129, 130, 141, 143)
 _EXIT_SECONDS = 5.0  # in which workers end by themselves
 SAVE_SECONDS = 15.0  # in which the others end once one has stopped
 _RESEND_SECONDS = 1.0  # between two SIGTERM
+_MOST_WORKERS = 1000
 
 _logger = logging.getLogger(__name__)
 
@@ -73,9 +74,9 @@ def launch(
         InputError: If the numbers are not positive, the program is missing, or
             there are more workers than GPUs.
     """
-    if workers < 1 or max_restarts < 0 or not timeout > 0:
+    if not 1 <= workers <= _MOST_WORKERS or max_restarts < 0 or not timeout > 0:
         raise InputError(
-            "A launch needs a positive number of workers and of seconds, and "
+            f"A launch needs 1 to {_MOST_WORKERS} workers, seconds, and "
             f"no negative one of restarts. Received: workers={workers}, "
             f"max_restarts={max_restarts}, timeout={timeout}"
         )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.evaluation.statistics import interval_over_images
 from keras_mnist_sum.evaluation.statistics import paired_test
-from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.any_model import IN_MEMORY
+from keras_mnist_sum.formats.any_model import AnyModel
+from keras_mnist_sum.formats.any_model import as_opened
+from keras_mnist_sum.formats.run_directory import Run
 
 # In which two runs of one recipe may differ.
 _NOT_THE_RECIPE = ("seed", "data_dir")
@@ -42,7 +46,8 @@ class Group:
     @property
     def name(self) -> str:
         """The settings, for a person."""
-        return ", ".join(f"{k} {_plain(v)}" for k, v in self.settings.items())
+        text = ", ".join(f"{k} {_plain(v)}" for k, v in self.settings.items())
+        return text if text.isprintable() else repr(text)
 
     def accuracies(self, output: str) -> np.ndarray:
         """The accuracy of each model, 0-1."""
@@ -67,12 +72,12 @@ class Group:
 
 
 def compare(
-    models: Sequence[OpenedModel], images: np.ndarray, digits: np.ndarray
+    models: Sequence[AnyModel], images: np.ndarray, digits: np.ndarray
 ) -> list[Group]:
     """Scores models on the same images, and groups runs of one recipe.
 
     Args:
-        models: What to compare.
+        models: What to compare: opened ones, or what `open_model` takes.
         images: uint8 array of shape `(examples, 28, 28)`.
         digits: Integer array of shape `(examples,)`, their labels.
 
@@ -80,24 +85,30 @@ def compare(
         The groups, in the order in which each was first named.
 
     Raises:
-        InputError: If a model is there twice.
+        InputError: If there is no model, or one twice, or two runs of one
+            recipe have the same seed.
     """
+    if not models:
+        raise InputError("There must be models to compare. Received: none")
+    opened = [as_opened(model) for model in models]
+    check_different([model.path for model in opened])
     members: dict[tuple, list] = {}
     recipes: dict[tuple, dict[str, Any]] = {}
-    seen: set[Path] = set()
-    for model in models:
-        if model.path.resolve() in seen:
-            raise InputError(
-                "A model must be named once. "
-                f"Received: {str(model.path)!r} twice"
-            )
-        seen.add(model.path.resolve())
+    seeds: set[tuple] = set()
+    for model in opened:
         recipe: dict[str, Any] = {"path": str(model.path)}
         if model.config:
             recipe = model.config.to_dict()
             for name in _NOT_THE_RECIPE:
                 del recipe[name]
         key = tuple((name, str(value)) for name, value in recipe.items())
+        if model.config and (key, model.config.seed) in seeds:
+            raise InputError(
+                "Two runs of one recipe must differ by their seed. "
+                f"Received: {str(model.path)!r} with seed {model.config.seed} "
+                "once more"
+            )
+        seeds.add((key, model.config and model.config.seed))
         found = predict_all_pairs(model, images, digits)
         right = {**found.correct, "all": found.all_correct}
         members.setdefault(key, []).append((model.path, found.scores, right))
@@ -111,6 +122,23 @@ def compare(
         }
         groups.append(Group(settings, paths, scores, correct))
     return groups
+
+
+def check_different(paths: Sequence[Path]) -> None:
+    """Refuses the same model twice, by whatever path.
+
+    Raises:
+        InputError: If there is one.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        run = Run(path)
+        file = os.path.realpath(run.model if run.has_begun else path)
+        if file in seen and path != IN_MEMORY:
+            raise InputError(
+                f"A model must be named once. Received: {str(path)!r} twice"
+            )
+        seen.add(file)
 
 
 def _differences(recipe: dict, recipes: list[dict]) -> dict[str, Any]:

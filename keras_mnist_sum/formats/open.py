@@ -119,6 +119,11 @@ def open_path(path: PathLike, task: Task | None = None) -> OpenedModel:
     opened = format.load().open_file(file, task)
     if not config:
         return opened
+    if opened.info and opened.task != config.task:
+        raise InputError(
+            "The model of a run must be of the task that its config says. "
+            f"Received: {str(path)!r}, with {opened.task!r} and {config.task!r}"
+        )
     return dataclasses.replace(opened, path=path, config=config)
 
 

@@ -5,7 +5,6 @@ import itertools
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -240,8 +239,11 @@ class Run:
             yield
 
     def remove_checkpoints(self) -> None:
-        """Removes what only an unfinished run needs."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        """Removes what only an unfinished run needs, and no file of others."""
+        for path in [*self.checkpoints.glob("step-*.ckpt"), self.lock_file]:
+            remove(path)
+        with contextlib.suppress(OSError):  # Another's file is there.
+            self.checkpoints.rmdir()
 
 
 def _newest(files: Iterable[Path]) -> Path | None:

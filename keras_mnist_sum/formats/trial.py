@@ -45,7 +45,8 @@ _CHILD = (
 )
 _REFUSED = 2
 
-_known = set(pretrained.SHA256.values())
+_SHIPPED = frozenset(pretrained.SHA256.values())
+_known: set[tuple[str, str]] = set()  # format and SHA-256
 
 
 def check(module: str, path: Path, content: bytes, task: Task | None) -> None:
@@ -116,7 +117,7 @@ def _failed(path: Path, how: str) -> InputError:
 
 
 def _is_known(module: str, digest: str) -> bool:
-    if digest in _known:
+    if digest in _SHIPPED or (module, digest) in _known:
         return True
     with contextlib.suppress(RuntimeError):  # There is no home.
         return os.path.isfile(_marker(module, digest))
@@ -124,7 +125,7 @@ def _is_known(module: str, digest: str) -> bool:
 
 
 def _remember(module: str, digest: str) -> None:
-    _known.add(digest)
+    _known.add((module, digest))
     with contextlib.suppress(OSError, RuntimeError):
         marker = _marker(module, digest)
         marker.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +137,7 @@ def _marker(module: str, digest: str) -> Path:
     for package in _RUNTIMES[module]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(importlib.metadata.version(package))
-    return cache.folder() / "models" / "-".join([digest, *versions])
+    return cache.folder() / "models" / "-".join([digest, module, *versions])
 
 
 def main() -> None:

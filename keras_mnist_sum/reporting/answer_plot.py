@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.reporting.charts import font_size
@@ -11,13 +12,24 @@ from keras_mnist_sum.reporting.image_grids import draw_image
 from keras_mnist_sum.utils.atomic_files import atomic_write
 
 _BEST, _REST = "#0072b2", "#b5b5b5"
+_SOFTWARE = "keras_mnist_sum"  # in the file
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether `save_answer` wrote the file at `path`."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software") == _SOFTWARE
+    except Exception:  # A file of any other kind.
+        return False
 
 
 def save_answer(path: Path, answer: Answer) -> None:
     """Draws the image as the model saw it, beside its distributions.
 
     Args:
-        path: The PNG file to write; one that is there is replaced.
+        path: The PNG file to write; one that is there is replaced. It bears
+            the package's name, for `is_drawing`.
         answer: What a `Predictor` said.
 
     Raises:
@@ -62,4 +74,4 @@ def save_answer(path: Path, answer: Answer) -> None:
             axes.tick_params("x", labelrotation=90)
         axes.set_ylabel("probability" if axes is sides[0] else "", fontsize=9)
     with atomic_write(path) as partial:
-        figure.savefig(partial)
+        figure.savefig(partial, format="png", metadata={"Software": _SOFTWARE})

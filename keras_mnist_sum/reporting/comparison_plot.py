@@ -61,6 +61,7 @@ def save_comparison(path: Path, groups: Sequence[Group]) -> None:
     panels[0].set_yticks(
         range(len(groups)),
         [f"{group.name}\nn = {len(group.paths)}" for group in groups],
+        parse_math=False,
     )
     panels[0].set_ylim(len(groups) - 0.5, -0.5)
     with atomic_write(path) as partial:

@@ -244,7 +244,8 @@ def write_text(path: Path, text: str) -> None:
         InputError: If the system refuses; what was there is then unchanged.
     """
     with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # The name of a file may hold what is no character.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_text(path: Path) -> str:

@@ -413,7 +413,7 @@ def test_damaged_data_is_one_line_and_writes_nothing(
         (["other.keras"], "A model must take image"),
         (["x" * 300], "File name too long"),
         (["text.keras", "--json", "broken"], "must be a file"),
-        (["text.keras", "--json", "./text.keras"], "would replace the model"),
+        (["text.keras", "--json", "./text.keras"], "would be replaced"),
         (["text.keras", "--json", "."], "must be a file"),
         (["text.keras", "--json", "text.keras/x"], "must be a file"),
         (["--speed"], "--speed"),

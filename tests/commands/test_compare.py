@@ -1,5 +1,6 @@
 """`compare`, as a user meets it."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -42,3 +43,40 @@ def test_wrong_input_is_one_line_before_any_work(models, tmp_path, capsys):
         printed = capsys.readouterr()
         assert words in printed.err
         assert printed.err.count("\n") == 1 and not printed.out
+
+
+def test_nothing_that_is_read_is_replaced(models, npz, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    evaluate = ["evaluate", models[0], "--data", str(npz), "--json"]
+    compare = ["compare", *models, "--data", str(npz), "--csv"]
+    for arguments in (
+        [*evaluate, models[0]],
+        [*evaluate, str(npz)],
+        ["evaluate", str(run), "--json", str(run / "config.json")],
+        ["evaluate", str(run), "--json", str(run / "model.keras")],
+        [*compare, models[1]],
+        [*compare, str(npz)],
+        [*compare, str(tmp_path / "one"), "--plot", str(tmp_path / "one")],
+    ):
+        before = {x: x.read_bytes() for x in tmp_path.rglob("*") if x.is_file()}
+        assert __main__.main(arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        after = {x: x.read_bytes() for x in tmp_path.rglob("*") if x.is_file()}
+        assert after == before
+
+
+def test_empty_path_is_not_the_working_directory(models, capsys):
+    for arguments in (
+        ["evaluate", ""],
+        ["evaluate", models[0], "--data", ""],
+        ["train", "--run-dir", ""],
+    ):
+        with (
+            pytest.raises(SystemExit)
+            if "--data" not in arguments
+            else (contextlib.nullcontext())
+        ):
+            assert __main__.main(arguments) == 2
+        assert "empty" in capsys.readouterr().err

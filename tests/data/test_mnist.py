@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -102,3 +103,21 @@ def test_takes_four_arrays_or_two_pairs(digits):
     for wrong in ((images, labels), images, [images], "mnist"):
         with pytest.raises(InputError, match="`data` must be an `Mnist`"):
             Mnist.of(wrong)
+
+
+def test_labels_in_turns_are_all_among_the_validation_images(digits):
+    images = np.zeros((400, 28, 28), "uint8")
+    labels = np.arange(400) % 10  # Every twentieth of them is a 0.
+    split = Mnist.from_arrays(images, labels, *digits).split(0.05)
+    assert len(split.validation_labels) == 20
+    assert set(split.validation_labels) == set(range(10))
+
+
+def test_mnist_that_was_made_by_hand_is_checked(digits):
+    mnist = Mnist.from_arrays(*digits, *digits, description="mine")
+    images = digits[0] / 255
+    found = Mnist.of(dataclasses.replace(mnist, train_images=images))
+    assert found.train_images.dtype == "uint8" and found.description == "mine"
+    np.testing.assert_array_equal(found.train_images, digits[0])
+    with pytest.raises(InputError, match="Received"):
+        Mnist.of(dataclasses.replace(mnist, train_images=digits[0][:9]))

@@ -468,6 +468,7 @@ def header_of_an_array(claim):
         ("x_train", header_of_an_array("'|u1', 'shape': (1000000000000,)")),
         ("x_train", header_of_an_array("'<f8', 'shape': (-1, -8)")),
         ("x_train", header_of_an_array("'|O', 'shape': (8,)")),
+        ("x_train", header_of_an_array("'<U0', 'shape': (1000000000000,)")),
         ("x_train", b"\x93NUMPY\3\0" + bytes(64)),
         ("x_train", b"\x93NUMPY\1\0\4\0{'(\n"),
     ],
@@ -533,3 +534,31 @@ def test_any_changed_file_is_read_or_refused(tmp_path, sets, form):
         except InputError as error:
             assert "\n" not in str(error) and "Received: " in str(error)
         file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"pixel{i}" for i in range(784)],
+        [f"{row}x{column}" for row in range(1, 29) for column in range(1, 29)],
+    ],
+    ids=["numbers", "rows and columns"],
+)
+def test_columns_that_are_sorted_as_text_are_put_in_order(
+    tmp_path, sets, names
+):
+    """As pandas and SQL leave them: pixel10 before pixel2."""
+    images, labels = sets[0]
+    order = sorted(range(784), key=names.__getitem__)
+    table = np.column_stack([labels, images.reshape(-1, 784)[:, order]])
+    np.savetxt(
+        tmp_path / "train.csv",
+        table,
+        "%d",
+        ",",
+        header=",".join(["label", *(names[i] for i in order)]),
+        comments="",
+    )
+    mnist = load_mnist(tmp_path / "train.csv")
+    found = {x.tobytes() for x in (*mnist.train_images, *mnist.test_images)}
+    assert found == {x.tobytes() for x in images}

@@ -137,3 +137,19 @@ def test_without_a_model_nothing_is_said(sample):
         raise ImportError("no ONNX Runtime")
 
     assert doubt(changed(sample, lambda x: 255 - x), fail) == ""
+
+
+def test_misread_test_set_is_told_and_labels_in_turns_are_not(
+    sample, read_digits
+):
+    images, labels, test_images, test_labels = sample
+    mnist = Mnist.from_arrays(images, labels, 255 - test_images, test_labels)
+    found = doubt(mnist, read_digits)
+    assert found.startswith("in the test set, ") and "inverted" in found
+    turns = np.resize(np.arange(10), 491)  # Evenly spaced ones are all 0.
+    first = np.array(
+        [np.flatnonzero(labels == digit)[0] for digit in range(10)]
+    )
+    images, labels = images[first[turns]], labels[first[turns]]
+    mnist = Mnist.from_arrays(images, labels, test_images[:9], test_labels[:9])
+    assert not doubt(mnist, read_digits)

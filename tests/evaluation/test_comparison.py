@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import shutil
 
 import keras
 import numpy as np
@@ -83,16 +84,21 @@ def test_groups_are_compared_by_images_that_are_right(groups):
 
 
 def test_model_that_is_no_run_is_a_group_of_its_own(runs, digits):
-    models = [open_model(runs[0] / "model.keras"), open_model(runs[0])]
+    models = [runs[2] / "model.keras", runs[0]]  # as paths, too
     groups = comparison.compare(models, *digits)
-    assert groups[0].settings == {"path": str(runs[0] / "model.keras")}
+    assert groups[0].settings == {"path": str(runs[2] / "model.keras")}
     assert groups[1].settings["preset"] == "fast"
-    assert groups[1].p_value("all", groups[0]) == 1.0
 
 
-def test_model_that_is_named_twice_is_refused(runs, digits):
-    with pytest.raises(InputError, match="named once.*twice"):
-        comparison.compare([open_model(runs[0])] * 2, *digits)
+def test_rejects_the_same_model_twice_and_the_same_seed(runs, digits, tmp_path):
+    for other in (runs[0], runs[0] / "model.keras"):
+        with pytest.raises(InputError, match="named once.*twice"):
+            comparison.compare([runs[0], other], *digits)
+    shutil.copytree(runs[0], tmp_path / "copy")
+    with pytest.raises(InputError, match="differ by their seed.*seed 0"):
+        comparison.compare([runs[0], tmp_path / "copy"], *digits)
+    with pytest.raises(InputError, match="Received: none"):
+        comparison.compare([], *digits)
 
 
 def test_picture_has_a_panel_an_output(groups, tmp_path):

@@ -1,5 +1,7 @@
 """Intervals and tests agree with what a textbook says."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,13 @@ def test_equal_models_seldom_differ():
     assert sum(value < 0.05 for value in values) <= 7
     better = rng.binomial(3, 0.995, 500) / 3
     assert paired_test(better, rng.binomial(3, 0.97, 500) / 3) < 0.001
+
+
+def test_many_images_are_compared_in_little_time_and_memory():
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 20_000)) < 0.5
+    assert 0 < paired_test(first, second) <= 1
+    tracemalloc.start()
+    paired_test(rng.random(20_000), rng.random(20_000))
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()

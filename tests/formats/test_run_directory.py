@@ -239,3 +239,15 @@ def make(path, kind):
         "loop": lambda: path.symlink_to(path.name),
         "astray": lambda: path.symlink_to("nowhere"),
     }[kind]()
+
+
+def test_files_of_others_among_the_checkpoints_stay(tmp_path):
+    run = Run(tmp_path)
+    run.checkpoints.mkdir()
+    for name in ("step-000000003.ckpt", "lock", "best.keras"):
+        (run.checkpoints / name).touch()
+    run.remove_checkpoints()
+    assert [x.name for x in run.checkpoints.iterdir()] == ["best.keras"]
+    (run.checkpoints / "best.keras").unlink()
+    run.remove_checkpoints()
+    assert not run.checkpoints.exists()

@@ -16,7 +16,9 @@ def test_picture_shows_distributions_and_values(tmp_path, monkeypatch, shape):
     monkeypatch.setattr(
         Figure,
         "savefig",
-        lambda figure, path: drawn.append(figure) or save(figure, path),
+        lambda figure, path, **how: (
+            drawn.append(figure) or save(figure, path, **how)
+        ),
     )
     task = Task.named(("product", "digit", "difference"), difference="signed")
     product = np.eye(37)[task["product"].table[3, 7]]
