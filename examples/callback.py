@@ -8,10 +8,10 @@ DATA is what `train.py --data` takes.
 import dataclasses
 import sys
 
-import keras
-
 from keras_mnist_sum import presets
 from keras_mnist_sum import train
+
+import keras  # isort: skip, after what imports TensorFlow without its messages
 
 
 class LogWeights(keras.callbacks.Callback):
