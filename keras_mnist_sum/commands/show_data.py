@@ -76,6 +76,7 @@ def run(values: argparse.Namespace) -> None:
     import numpy as np
 
     from keras_mnist_sum.data import pipeline
+    from keras_mnist_sum.reporting import default_style
     from keras_mnist_sum.reporting import image_grids
 
     if config.epochs is None:  # Data may take long to come.
@@ -96,9 +97,10 @@ def run(values: argparse.Namespace) -> None:
         else np.array(output.values)[target]
         for name, output in config.task.items()
     }
-    figure = image_grids.batch(
-        inputs["image"], inputs["number"].argmax(axis=1), drawn, title
-    )
-    with atomic_files.atomic_write(path) as partial:
-        figure.savefig(partial, format="png", dpi=150)
+    with default_style():
+        figure = image_grids.batch(
+            inputs["image"], inputs["number"].argmax(axis=1), drawn, title
+        )
+        with atomic_files.atomic_write(path) as partial:
+            figure.savefig(partial, format="png", dpi=150)
     print(f"written  {path}: {title}")

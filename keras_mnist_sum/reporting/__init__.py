@@ -1,7 +1,9 @@
 """Reports, charts and pictures, drawn by Matplotlib."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 
 from keras_mnist_sum.errors import InputError
 
@@ -12,7 +14,7 @@ _logger.setLevel(logging.ERROR)
 # Figures are drawn without pyplot, so a backend, or a wrong one, is nothing.
 _backend = os.environ.pop("MPLBACKEND", None)
 try:
-    import matplotlib.font_manager  # noqa: F401
+    import matplotlib.font_manager
 except OSError as error:
     raise InputError(
         "Matplotlib needs a folder for its files: set MPLCONFIGDIR or TMPDIR "
@@ -23,3 +25,11 @@ finally:
     _logger.setLevel(_level)
     if _backend is not None:
         os.environ["MPLBACKEND"] = _backend
+
+
+@contextlib.contextmanager
+def default_style() -> Iterator[None]:
+    """Matplotlib as it is by itself, whatever the user's settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield

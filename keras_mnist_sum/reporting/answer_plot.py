@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_mnist_sum.inference.answer import Answer
+from keras_mnist_sum.reporting import default_style
 from keras_mnist_sum.reporting.charts import font_size
 from keras_mnist_sum.reporting.charts import format_int
 from keras_mnist_sum.reporting.image_grids import draw_image
@@ -24,6 +25,7 @@ def is_drawing(path: Path) -> bool:
         return False
 
 
+@default_style()
 def save_answer(path: Path, answer: Answer) -> None:
     """Draws the image as the model saw it, beside its distributions.
 

@@ -7,12 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_mnist_sum.evaluation.comparison import Group
+from keras_mnist_sum.reporting import default_style
 from keras_mnist_sum.utils.atomic_files import atomic_write
 
 _INK = "#0072b2"
 _WIDE = 20  # times as many wrong: a linear axis would show but one of them
 
 
+@default_style()
 def save_comparison(path: Path, groups: Sequence[Group]) -> None:
     """Draws the share of wrong answers of each group: a panel an output, a row
     a group. A bar is the 95 % interval for other images; a small ring is a

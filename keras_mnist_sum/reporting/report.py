@@ -13,6 +13,7 @@ from keras_mnist_sum.evaluation.mistakes import find_mistakes
 from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.reporting import charts
+from keras_mnist_sum.reporting import default_style
 from keras_mnist_sum.reporting import image_grids
 from keras_mnist_sum.reporting import page
 from keras_mnist_sum.reporting import pair_tables
@@ -87,6 +88,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
+@default_style()
 def save_report(
     folder: Path,
     predictions: Predictions,

@@ -19,6 +19,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import config as tf_config
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.reporting import default_style
 
 _KERAS_STATE = ("global_random_seed", "global_seed_generator")
 # How to get each, how to set it, and what it is by itself.
@@ -53,8 +54,8 @@ _is_used = threading.Lock()
 
 @contextlib.contextmanager
 def default_settings() -> Iterator[None]:
-    """Keras, TensorFlow and NumPy as they are by themselves while the block
-    runs, whatever the user has set, in `keras.json` or by calls.
+    """Keras, TensorFlow, NumPy and Matplotlib as they are by themselves while
+    the block runs, whatever the user has set, in `keras.json` or by calls.
 
     These are the whole process's, as seeds and determinism are, so that one
     block at a time may run.
@@ -85,6 +86,7 @@ def default_settings() -> Iterator[None]:
         # Those of `tf.debugging`, which take any NaN for an error.
         stack.callback(process.op_callbacks.extend, [*process.op_callbacks])
         process.op_callbacks.clear()
+        stack.enter_context(default_style())
         stack.enter_context(np.errstate(all="warn", under="ignore"))
         stack.enter_context(warnings.catch_warnings())
         # Keras reading TensorFlow's variables under NumPy 2: nothing of ours.

@@ -1,11 +1,13 @@
 """The picture of an answer shows every output of the task."""
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_mnist_sum.inference.answer import Answer
+from keras_mnist_sum.reporting import default_style
 from keras_mnist_sum.reporting.answer_plot import save_answer
 from keras_mnist_sum.task import Task
 
@@ -50,3 +52,11 @@ def test_picture_shows_distributions_and_values(tmp_path, monkeypatch, shape):
         labels = [label.get_text() for label in axes.get_xticklabels()]
         assert labels == [str(value) for value in task[name].values]
     assert [text.get_text() for text in sides[2].texts] == ["-3.75"]
+
+
+def test_style_of_the_user_is_left_out_and_stays():
+    with matplotlib.rc_context({"text.usetex": True, "savefig.dpi": 3000}):
+        with default_style():
+            assert not matplotlib.rcParams["text.usetex"]
+            assert matplotlib.rcParams["savefig.dpi"] == "figure"
+        assert matplotlib.rcParams["savefig.dpi"] == 3000
