@@ -53,11 +53,15 @@ def run(values: argparse.Namespace) -> None:
             "--csv and --plot must be two files. "
             f"Received: {str(values.csv)!r} and {str(values.plot)!r}"
         )
+    from keras_mnist_sum.formats.open import format_of
+    from keras_mnist_sum.formats.open import open_model
+
+    for target in values.targets:
+        format_of(target)  # It refuses what is no model.
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
     from keras_mnist_sum.evaluation import comparison
-    from keras_mnist_sum.formats.open import open_model
 
     comparison.check_different(values.targets)
     models = [open_model(x, values.difference) for x in values.targets]

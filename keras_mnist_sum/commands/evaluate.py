@@ -63,9 +63,6 @@ def run(values: argparse.Namespace) -> None:
     target = newest.path if newest else values.target
     if values.json:
         cli.check_output(values.json, (target, values.data))
-    from keras_mnist_sum.utils.quiet import import_tensorflow
-
-    import_tensorflow()
     folder = None
     if values.report is not None:
         from keras_mnist_sum.reporting import report  # Imports matplotlib.
@@ -78,11 +75,15 @@ def run(values: argparse.Namespace) -> None:
                 f"Received: --json {str(values.json)!r} within --report "
                 f"{str(folder)!r}"
             )
-    from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
     from keras_mnist_sum.formats.open import open_model
-    from keras_mnist_sum.models.build import learned_tables
 
     opened = open_model(target, values.difference)
+    from keras_mnist_sum.utils.quiet import import_tensorflow
+
+    import_tensorflow()  # After a target that is no model was refused.
+    from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
+    from keras_mnist_sum.models.build import learned_tables
+
     mnist = cli.load_data(values, opened.config, test_only=True)
     warnings = [mnist.warning] if mnist.warning else []
     if doubt := cli.doubt_of_sample(mnist, [opened.config]):

@@ -65,14 +65,22 @@ def run(values: argparse.Namespace) -> None:
             "--data and --data-dir say whose images --quantize takes. "
             f"Received: {values.data or values.data_dir!r} without --quantize"
         )
+    from keras_mnist_sum.formats.open import FORMATS
+    from keras_mnist_sum.formats.open import format_of
+    from keras_mnist_sum.formats.open import open_model
+
+    path = values.target
+    is_run = path is None or Run(path).has_begun
+    if not is_run and format_of(path) != FORMATS["keras"]:
+        raise InputError(
+            "This takes a Keras model: a run directory or a .keras file. "
+            f"Received: {str(path)!r}, which was exported from one"
+        )
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow()
     from keras_mnist_sum.formats import export
     from keras_mnist_sum.formats.litert_file import CALIBRATION_IMAGES
-    from keras_mnist_sum.formats.open import FORMATS
-    from keras_mnist_sum.formats.open import format_of
-    from keras_mnist_sum.formats.open import open_model
 
     # Before anything is loaded: it may refuse.
     file = export.destination(values.out, values.format, values.quantize)
@@ -83,13 +91,6 @@ def run(values: argparse.Namespace) -> None:
         raise InputError(
             "--out must be a folder that can be written to. "
             f"Received: --out {str(values.out)!r} ({why})"
-        )
-    path = values.target
-    is_run = path is None or Run(path).has_begun
-    if not is_run and format_of(path) != FORMATS["keras"]:
-        raise InputError(
-            "This takes a Keras model: a run directory or a .keras file. "
-            f"Received: {str(path)!r}, which was exported from one"
         )
     opened = open_model(path)
     images = None

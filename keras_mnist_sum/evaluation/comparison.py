@@ -18,6 +18,7 @@ from keras_mnist_sum.evaluation.statistics import paired_test
 from keras_mnist_sum.formats.any_model import IN_MEMORY
 from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import as_opened
+from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.run_directory import Run
 
 # In which two runs of one recipe may differ.
@@ -92,36 +93,57 @@ def compare(
         raise InputError("There must be models to compare. Received: none")
     opened = [as_opened(model) for model in models]
     check_different([model.path for model in opened])
-    members: dict[tuple, list] = {}
-    recipes: dict[tuple, dict[str, Any]] = {}
-    seeds: set[tuple] = set()
-    for model in opened:
-        recipe: dict[str, Any] = {"path": str(model.path)}
-        if model.config:
-            recipe = model.config.to_dict()
-            for name in _NOT_THE_RECIPE:
-                del recipe[name]
-        key = tuple((name, str(value)) for name, value in recipe.items())
-        if model.config and (key, model.config.seed) in seeds:
+    recipes = [_recipe(model) for model in opened]
+    _check_seeds(opened, recipes)
+    groups = []
+    for i, recipe in enumerate(recipes):
+        if recipe in recipes[:i]:
+            continue
+        members = [
+            model
+            for model, other in zip(opened, recipes, strict=True)
+            if other == recipe
+        ]
+        scores: list[Scores] = []
+        rights: list[dict[str, np.ndarray]] = []
+        for model in members:  # Predictions are large: one at a time.
+            found = predict_all_pairs(model, images, digits)
+            scores.append(found.scores)
+            rights.append(found.correct_and_all)
+        correct = {
+            name: np.stack([x[name] for x in rights]) for name in rights[0]
+        }
+        groups.append(
+            Group(
+                _differences(recipe, recipes),
+                tuple(model.path for model in members),
+                tuple(scores),
+                correct,
+            )
+        )
+    return groups
+
+
+def _recipe(model: OpenedModel) -> dict[str, Any]:
+    """What makes a model one of a group, by name."""
+    if not model.config:
+        return {"path": str(model.path)}
+    settings = model.config.to_dict()
+    return {x: settings[x] for x in settings if x not in _NOT_THE_RECIPE}
+
+
+def _check_seeds(models: list[OpenedModel], recipes: list[dict]) -> None:
+    seen: list[tuple[dict, int]] = []
+    for model, recipe in zip(models, recipes, strict=True):
+        if not model.config:
+            continue
+        if (recipe, model.config.seed) in seen:
             raise InputError(
                 "Two runs of one recipe must differ by their seed. "
                 f"Received: {str(model.path)!r} with seed {model.config.seed} "
                 "once more"
             )
-        seeds.add((key, model.config and model.config.seed))
-        found = predict_all_pairs(model, images, digits)
-        right = {**found.correct, "all": found.all_correct}
-        members.setdefault(key, []).append((model.path, found.scores, right))
-        recipes[key] = recipe
-    groups = []
-    for key, found_here in members.items():
-        paths, scores, rights = zip(*found_here, strict=True)
-        settings = _differences(recipes[key], list(recipes.values()))
-        correct = {
-            name: np.stack([x[name] for x in rights]) for name in rights[0]
-        }
-        groups.append(Group(settings, paths, scores, correct))
-    return groups
+        seen.append((recipe, model.config.seed))
 
 
 def check_different(paths: Sequence[Path]) -> None:

@@ -157,6 +157,11 @@ class Predictions:
         """bool `(images, 10)`: for which pairs all predictions are right."""
         return np.all(list(self.correct.values()), axis=0)
 
+    @property
+    def correct_and_all(self) -> dict[str, np.ndarray]:
+        """`correct`, and `all_correct` under the name `all`."""
+        return {**self.correct, "all": self.all_correct}
+
     @cached_property
     def confidence(self) -> dict[str, np.ndarray]:
         """By output that is a distribution, float `(images, 10)`: the
@@ -226,10 +231,7 @@ class Predictions:
             },
             interval={
                 name: interval_over_images(correct)
-                for name, correct in {
-                    **self.correct,
-                    "all": self.all_correct,
-                }.items()
+                for name, correct in self.correct_and_all.items()
             },
         )
 

@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.quiet import without_matplotlib_backend
 
 # Without a home that can be written to, it would advise on standard error.
 _logger = logging.getLogger("matplotlib")
 _level = _logger.level
 _logger.setLevel(logging.ERROR)
-# Figures are drawn without pyplot, so a backend, or a wrong one, is nothing.
-_backend = os.environ.pop("MPLBACKEND", None)
 try:
-    import matplotlib.font_manager
+    with without_matplotlib_backend():
+        import matplotlib.font_manager
 except OSError as error:
     raise InputError(
         "Matplotlib needs a folder for its files: set MPLCONFIGDIR or TMPDIR "
@@ -23,8 +23,6 @@ except OSError as error:
     ) from error
 finally:
     _logger.setLevel(_level)
-    if _backend is not None:
-        os.environ["MPLBACKEND"] = _backend
 
 
 @contextlib.contextmanager

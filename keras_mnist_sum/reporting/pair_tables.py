@@ -99,7 +99,7 @@ def draw_table(
 
 def accuracy(predictions: Predictions) -> Figure:
     """Share of right predictions by digit and number, 10x10 each."""
-    correct = {**predictions.correct, "all": predictions.all_correct}
+    correct = predictions.correct_and_all
     shares = {
         name: 100 * predictions.share_correct(x) for name, x in correct.items()
     }

@@ -58,11 +58,10 @@ def import_tensorflow() -> None:
     level = "3" if os.environ.get("TF_CONFIG") else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    # Keras imports Matplotlib here, which refuses a backend that is none.
-    backend = os.environ.pop("MPLBACKEND", None)
     # Of a wrong flag TensorFlow says so and ends the process.
     loud = "TF_XLA_FLAGS" in os.environ
-    with contextlib.nullcontext() if loud else silence():
+    hushed = contextlib.nullcontext() if loud else silence()
+    with without_matplotlib_backend(), hushed:  # Keras imports Matplotlib.
         import tensorflow
 
         # Looking for a GPU is what complains about there being none.
@@ -75,10 +74,23 @@ def import_tensorflow() -> None:
                 "Keras cannot start: see KERAS_BACKEND and keras.json. "
                 f"Received: {type(error).__name__}: {error}"
             ) from error
-    if backend is not None:
-        os.environ["MPLBACKEND"] = backend
     # In a notebook it would tell of every file that it writes.
     tensorflow.get_logger().setLevel("ERROR")
+
+
+@contextlib.contextmanager
+def without_matplotlib_backend() -> Iterator[None]:
+    """Hides MPLBACKEND from the block, which imports Matplotlib.
+
+    That refuses one that is none. Nothing here needs a backend: figures are
+    drawn without pyplot.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 @contextlib.contextmanager
