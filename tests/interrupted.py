@@ -24,6 +24,7 @@ import_tensorflow()
 import keras  # noqa: E402
 
 from keras_mnist_sum.commands import cli  # noqa: E402
+from keras_mnist_sum.distribution.cluster import Cluster  # noqa: E402
 from keras_mnist_sum.distribution.cluster import free_addresses  # noqa: E402
 from keras_mnist_sum.training import train  # noqa: E402
 
@@ -51,13 +52,11 @@ def start(config, run_dir, *trouble, **named):
 def start_workers(config, run_dir, count, troubles=(), present=None, **named):
     """Starts processes that train together, or those of them that are
     `present`; `troubles` are by worker."""
-    cluster = free_addresses(count)
+    addresses = free_addresses(count)
     processes = []
     for index in range(present or count):
-        task = {"type": "worker", "index": index}
-        tf_config = {"cluster": {"worker": cluster}, "task": task}
         trouble = dict(troubles).get(index, ())
-        named["tf_config"] = json.dumps(tf_config)
+        named["tf_config"] = Cluster(addresses, index).to_tf_config()
         processes.append(start(config, run_dir, *trouble, **named))
     return processes
 

@@ -1,7 +1,6 @@
 """MNIST in memory: checked arrays, and how they are divided."""
 
 import dataclasses
-import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +31,6 @@ class Split:
 
     def digest(self) -> str:
         """The SHA-256 of the four arrays, in hexadecimal."""
-        return self._digest
-
-    @functools.cached_property
-    def _digest(self) -> str:
         sha256 = hashlib.sha256(self.images.data)
         sha256.update(self.labels.data)
         sha256.update(self.validation_images.data)

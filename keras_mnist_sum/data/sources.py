@@ -10,7 +10,6 @@ import numpy as np
 from keras_mnist_sum.data import csv_files
 from keras_mnist_sum.data import mnist_files
 from keras_mnist_sum.data import tfds_mnist
-from keras_mnist_sum.data.examples import MOST_EXAMPLES as MOST_EXAMPLES
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import NUM_DIGITS

@@ -18,6 +18,7 @@ from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import downloads
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.utils import locks
 from keras_mnist_sum.utils.quiet import system_errors
 
 # The host that tensorflow-datasets downloads MNIST from, and the sizes and
@@ -170,11 +171,9 @@ def _download(name: str, folder: str) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Lets one process at a time into the block."""
-    import fcntl  # Not every system has it.
-
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        locks.lock(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -47,9 +47,6 @@ def connect(cluster: Cluster, timeout: float = 120.0) -> tf.distribute.Strategy:
         f"join   {len(cluster.addresses)} workers, as number {cluster.worker}, "
         f"{address}"
     )
-    # At level INFO it logs every reduction.
-    level = max(tf.get_logger().level, logging.WARNING)
-    tf.get_logger().setLevel(level)
     _limit_waiting(len(cluster.addresses), timeout)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),

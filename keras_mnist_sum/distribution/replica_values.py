@@ -21,7 +21,7 @@ def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
     Returns:
         For each, an array of shape `(replicas, *variable.shape)`.
     """
-    strategy = _strategy(model)
+    strategy = strategy_of(model)
     if strategy is None or not variables:
         return [keras.ops.convert_to_numpy(x)[np.newaxis] for x in variables]
     replicas = strategy.num_replicas_in_sync
@@ -50,7 +50,7 @@ def assign(
 ) -> None:
     """Assigns what `read` returned; with another number of replicas, the sums
     to the first one. All workers must call this together."""
-    strategy = _strategy(model)
+    strategy = strategy_of(model)
     if strategy is None or not variables:
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array.sum(axis=0))
@@ -72,8 +72,8 @@ def assign(
     tf.function(lambda: strategy.run(everywhere))()
 
 
-def _strategy(model: keras.Model) -> tf.distribute.Strategy | None:
-    """That of a model on several replicas."""
+def strategy_of(model: keras.Model) -> tf.distribute.Strategy | None:
+    """That of a model on several replicas; `None` for one on a single one."""
     strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's
     if strategy is None or strategy.num_replicas_in_sync == 1:
         return None

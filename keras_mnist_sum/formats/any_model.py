@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeAlias
 
-import numpy as np
-
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import OpenedModel
-from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.formats.model_file import declared_model
 from keras_mnist_sum.formats.open import FORMATS
 from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.formats.open import check_difference
@@ -62,21 +60,14 @@ def _opened_in_memory(model: "keras.Model", task: Task | None) -> OpenedModel:
     from keras_mnist_sum.formats.keras_file import io_specs
     from keras_mnist_sum.models.build import info_of
 
-    inputs, outputs = io_specs(model)
-
-    def declared(_: object) -> dict[str, np.ndarray]:
-        shapes: Any = {name: shape for name, (shape, _) in outputs.items()}
-        return {name: np.zeros((2, *x[1:])) for name, x in shapes.items()}
-
-    return checked_model(
+    # It is the caller's own, and stays as it is: it is not tried.
+    return declared_model(
         IN_MEMORY,
         model.predict_on_batch,
-        inputs,
-        outputs,
+        *io_specs(model),
         info_of(model),
         task,
         keras_model=model,
-        trial=declared,  # It is the caller's own, and stays as it is.
     )
 
 

@@ -18,7 +18,6 @@ from keras_mnist_sum.data.examples import as_images
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import load_model
-from keras_mnist_sum.formats.keras_file import io_specs
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.open import FORMATS
@@ -197,7 +196,7 @@ def compare(
     ]
     expected: Mapping[str, np.ndarray] = model.predict_on_batch(pairs)
     difference, same = 0.0, np.array(True)
-    for name in io_specs(model)[1]:
+    for name in task:
         found = np.concatenate([part[name] for part in parts])
         apart = np.abs(found - expected[name])
         apart /= np.maximum(1, np.abs(expected[name]))

@@ -39,12 +39,12 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         raise InputError(f"No such model file. Received: {str(path)!r}")
     content = read_file(path, "Keras")
     with _opening(path):
-        config, _ = keras_archive.unpack(content)
+        config, weights = keras_archive.unpack(content)
         keras_archive.check_parts(config)
         own = keras_archive.has_own_layers(config)
     if not own:
         trial.check("keras_file", path, content, task)
-    return open_content(path, content, task)
+    return _open(path, config, weights, task)
 
 
 def open_content(
@@ -54,6 +54,13 @@ def open_content(
     with _opening(path):
         config, weights = keras_archive.unpack(content)
         keras_archive.check_parts(config)
+    return _open(path, config, weights, task)
+
+
+def _open(
+    path: Path, config: dict, weights: bytes, task: Task | None
+) -> OpenedModel:
+    with _opening(path):
         with kept_random_state():
             _check_size(config, keras_archive.count_stored(weights))
             model = _build(config)

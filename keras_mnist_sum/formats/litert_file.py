@@ -17,7 +17,7 @@ from keras_mnist_sum.formats.model_file import free_axes
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.model_file import opening
 from keras_mnist_sum.formats.model_file import read_file
-from keras_mnist_sum.models.info import KEY
+from keras_mnist_sum.models.info import FILE
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 CALIBRATION_IMAGES = 500
 _KIND = "LiteRT"
-_INFO = f"{KEY}.json"
-_LARGEST_INFO = 2**20  # bytes
 
 
 def write(
@@ -69,7 +67,7 @@ def write(
     if info:
         with zipfile.ZipFile(path, "a") as archive:
             # A fixed date: one model, one file.
-            archive.writestr(zipfile.ZipInfo(_INFO), info.to_json())
+            archive.writestr(zipfile.ZipInfo(FILE), info.to_json())
     trial.remember("litert_file", path)
 
 
@@ -155,7 +153,7 @@ def _read_info(content: bytes) -> ModelInfo | None:
     if not zipfile.is_zipfile(file):
         return None
     with zipfile.ZipFile(file) as archive:
-        if _INFO not in archive.namelist():
+        if FILE not in archive.namelist():
             return None
-        with archive.open(_INFO) as entry:
-            return ModelInfo.from_json(entry.read(_LARGEST_INFO))
+        with archive.open(FILE) as entry:
+            return ModelInfo.read(entry)

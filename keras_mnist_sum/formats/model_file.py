@@ -75,6 +75,26 @@ class OpenedModel:
     config: Config | None = None
 
 
+def declared_model(
+    path: Path,
+    run: Predict,
+    inputs: Specs,
+    outputs: Specs,
+    info: ModelInfo | None,
+    task: Task | None = None,
+    keras_model: Any = None,
+) -> OpenedModel:
+    """Checks a model by what it declares alone. Arguments as for
+    `checked_model`.
+
+    Raises:
+        InputError: If it is not a model of that task.
+    """
+    task = info.task if info else task or Task.named()
+    _check_specs(inputs, outputs, task, str(path), bool(info))
+    return OpenedModel(path, _guarded(run, path), task, info, keras_model)
+
+
 def checked_model(
     path: Path,
     run: Predict,
@@ -101,13 +121,10 @@ def checked_model(
     Raises:
         InputError: If it is not a model of that task, or cannot be run.
     """
-    task = info.task if info else task or Task.named()
-    _check_specs(inputs, outputs, task, str(path), bool(info))
-
+    opened = declared_model(path, run, inputs, outputs, info, task, keras_model)
+    tried = _guarded(trial or run, path)
     blank = np.zeros((2, *IMAGE_SHAPE), "uint8")
-    answers = _guarded(trial or run, path)(
-        model_inputs(blank, np.array([3, 4]))
-    )
+    answers = tried(model_inputs(blank, np.array([3, 4])))
     for name, (shape, _) in outputs.items():
         found = answers[name].shape
         if shape is None or found != (2, *shape[1:]):
@@ -115,7 +132,7 @@ def checked_model(
                 "A model must give what it declares. "
                 f"Received: {str(path)!r} with {name} of shape {found}"
             )
-    return OpenedModel(path, _guarded(run, path), task, info, keras_model)
+    return opened
 
 
 def _guarded(run: Predict, path: Path) -> Predict:

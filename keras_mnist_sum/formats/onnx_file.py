@@ -28,16 +28,12 @@ _TYPES = {"tensor(float)": "float32"}
 def write(model: "keras.Model", path: Path) -> None:
     """Writes `model`, in float32, and what it says of itself."""
     import onnx
-    import tensorflow as tf
 
+    from keras_mnist_sum.formats.saved_model import input_specs
     from keras_mnist_sum.models.build import info_of
 
-    signature = {
-        name: tf.TensorSpec((None, *shape), "float32", name=name)
-        for name, shape in INPUT_SHAPES.items()
-    }
     model.export(
-        path, format="onnx", verbose=False, input_signature=[signature]
+        path, format="onnx", verbose=False, input_signature=[input_specs()]
     )
     exported = in_order(onnx.load(path), list(model.output))
     info = info_of(model)

@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import OpenedModel
-from keras_mnist_sum.formats.model_file import image_input
-from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.formats.model_file import model_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -68,9 +67,7 @@ def read_digits(images: np.ndarray) -> np.ndarray:
     Raises:
         InputError: As for `open_pretrained`.
     """
-    number = np.zeros((len(images), NUM_DIGITS), "float32")
-    number[:, 0] = 1
-    inputs = {"image": image_input(images), "number": number}
+    inputs = model_inputs(images, np.zeros(len(images), int))
     return _opened_once().predict(inputs)["digit"]
 
 

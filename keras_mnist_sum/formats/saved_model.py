@@ -16,9 +16,10 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
 from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import task_of
-from keras_mnist_sum.models.info import KEY
+from keras_mnist_sum.models.info import FILE
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import INPUT_SHAPES
@@ -26,8 +27,7 @@ from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.quiet import system_errors
 
-_INFO = Path("assets.extra", f"{KEY}.json")
-_LARGEST_INFO = 2**20  # bytes
+_INFO = Path("assets.extra", FILE)
 _RAW_SHAPE = IMAGE_SHAPE[:2] if IMAGE_SHAPE[2] == 1 else IMAGE_SHAPE
 
 
@@ -63,10 +63,11 @@ def plain_signature(model: keras.Model) -> Callable:
     def serve(image: tf.Tensor, number: tf.Tensor) -> dict:
         return model({"image": image, "number": number}, training=False)
 
-    return serve.get_concrete_function(**_input_specs())
+    return serve.get_concrete_function(**input_specs())
 
 
-def _input_specs() -> dict[str, tf.TensorSpec]:
+def input_specs() -> dict[str, tf.TensorSpec]:
+    """What a model takes, by name."""
     return {
         name: tf.TensorSpec((None, *shape), tf.float32, name)
         for name, shape in INPUT_SHAPES.items()
@@ -134,7 +135,7 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
 
     return {
         "serving_default": serving_default.get_concrete_function(
-            **_input_specs()
+            **input_specs()
         ),
         "serve_raw": serve_raw.get_concrete_function(
             tf.TensorSpec((None, *_RAW_SHAPE), tf.uint8, "image"),
@@ -194,10 +195,7 @@ def write_warmup(path: Path) -> None:
     image = np.zeros((1, *_RAW_SHAPE), "uint8")
     number = np.array([3], "int64")
     requests: dict[str, dict[str, np.ndarray]] = {
-        "serving_default": {
-            "image": np.zeros((1, *IMAGE_SHAPE), "float32"),
-            "number": np.eye(NUM_DIGITS, dtype="float32")[number],
-        },
+        "serving_default": model_inputs(image, number),
         "serve_raw": {"image": image, "number": number},
     }
     file = path / "assets.extra" / "tf_serving_warmup_requests"
@@ -232,7 +230,7 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         info = None
         if (path / _INFO).is_file():
             with open(path / _INFO, "rb") as file:
-                info = ModelInfo.from_json(file.read(_LARGEST_INFO))
+                info = ModelInfo.read(file)
     except Exception as error:
         # A damaged folder surfaces as any of a dozen exceptions.
         known = isinstance(error, InputError)

@@ -7,7 +7,6 @@ time, and the process that opens it could do nothing about that.
 import contextlib
 import hashlib
 import importlib
-import importlib.metadata
 import os
 import pickle
 import random
@@ -133,6 +132,8 @@ def _remember(module: str, digest: str) -> None:
 
 
 def _marker(module: str, digest: str) -> Path:
+    import importlib.metadata  # takes a while, and most files are known
+
     versions = []
     for package in _RUNTIMES[module]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

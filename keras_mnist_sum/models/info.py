@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import dataclass
+from typing import IO
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import Task
 
 KEY = "keras_mnist_sum"  # under which a file's metadata hold it
+FILE = f"{KEY}.json"  # where they are a file
+
+_LARGEST = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,8 @@ class ModelInfo:
                 f"A model's metadata must be JSON. Received: {error}"
             ) from error
         return cls.from_dict(content)
+
+    @classmethod
+    def read(cls, file: IO[bytes]) -> "ModelInfo":
+        """The same, of a file with this text. Raises as `from_dict`."""
+        return cls.from_json(file.read(_LARGEST))

@@ -94,7 +94,7 @@ def fit(
         Heartbeat(),
         StopOnNonFinite(state=state),
         *callbacks,
-        *displays(config, steps_per_epoch, verbose if chief else 0),
+        *displays(config, state, verbose if chief else 0),
         *_summaries(run, config, split, state, tensorboard and chief),
         WriteHistory(path=run.history if chief else None, state=state),
         SaveCheckpoints(
@@ -213,7 +213,7 @@ class _OneFit(keras.callbacks.CallbackList):
             add_history=True,  # `fit` returns it.
             model=model,
             verbose=0,
-            epochs=-(-state.steps // state.steps_per_epoch),
+            epochs=state.epochs,
             steps=state.steps_per_epoch,
         )
         self.state = state

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.baselines import negative_probability
 from keras_mnist_sum.models.layers import Tensor
@@ -103,8 +104,7 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
         metrics=metrics,
     )
     model.optimizer.build(model.trainable_variables)
-    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's
-    if strategy is None or strategy.num_replicas_in_sync == 1:
+    if replica_values.strategy_of(model) is None:
         _create_metrics(model)
     return model
 

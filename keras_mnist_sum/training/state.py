@@ -84,9 +84,9 @@ class RunState:
         }
 
     @property
-    def epoch(self) -> int:
-        """The epoch of the next step, from 0."""
-        return self.step // self.steps_per_epoch
+    def epochs(self) -> int:
+        """Epochs of the whole run."""
+        return -(-self.steps // self.steps_per_epoch)
 
     @property
     def steps_in_epoch(self) -> int:

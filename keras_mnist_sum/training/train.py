@@ -144,8 +144,9 @@ def train(
         else:
             console.LOGGER.setLevel(logging.CRITICAL)
         mnist = data or load_mnist(config.data, config.data_dir)
-        for warning in plausibility.warnings(mnist, pretrained.read_digits):
-            _logger.warning(warning)
+        if devices.is_chief:
+            for warning in plausibility.warnings(mnist, pretrained.read_digits):
+                _logger.warning(warning)
         split = mnist.split(config.validation_fraction)
         pipeline.check_batch_size(config.batch_size, len(split.images))
         config = _settled(config, mnist, devices).with_steps(len(split.images))

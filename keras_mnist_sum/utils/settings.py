@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import math
 from pathlib import Path
 from types import UnionType
@@ -19,8 +20,7 @@ def keys_of(name: str, *files: str) -> tuple[str, ...]:
     """The keys of the dicts called `name` in these files of the package."""
     keys: list[str] = []
     for file in files:
-        path = Path(__file__).parents[1] / file
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _parsed(file).body:
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
             targets = getattr(node, "targets", [getattr(node, "target", None)])
@@ -29,6 +29,12 @@ def keys_of(name: str, *files: str) -> tuple[str, ...]:
                 constants = [k for k in value.keys if k]
                 keys += [ast.literal_eval(key) for key in constants]
     return tuple(keys)
+
+
+@functools.cache
+def _parsed(file: str) -> ast.Module:
+    path = Path(__file__).parents[1] / file
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def setting(

@@ -31,7 +31,6 @@ from keras_mnist_sum.task import Task
 ROOT = Path(__file__).parents[2]
 ENDLESS_LITERT = Path(__file__).with_name("endless.tflite")
 TRUE = onnx.numpy_helper.from_array(np.array(True), "true")
-SCALARS = [("carried", 1)]
 
 
 @pytest.fixture(autouse=True)

@@ -11,22 +11,13 @@ from PIL import Image
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.image_files import read_picture
 from keras_mnist_sum.inference.pictures import to_mnist
-from tests.test_hostile_files import CLEAR_REFS
-from tests.test_hostile_files import peak_memory
+from tests.hostile import grows_by_less_than
+from tests.hostile import memory_stays
 
 MEMORY, PARTS = "more than 134,217,728 bytes of memory", "too many parts"
 
 
-@pytest.fixture(autouse=True)
-def memory_stays():
-    """No picture makes the process larger by 300 MB."""
-    if not CLEAR_REFS.exists():  # This system does not tell the peak.
-        yield
-        return
-    CLEAR_REFS.write_text("5")  # The peak starts again from what is used now.
-    before = peak_memory()
-    yield
-    assert peak_memory() - before < 300e6
+stays = memory_stays(300e6)
 
 
 def png(width, height, colours, *chunks, interlaced=0):
@@ -115,11 +106,8 @@ def test_large_transparent_picture_takes_little_memory():
     pixels[800:3200, 1900:2200] = 255
     content = saved(Image.fromarray(pixels), "PNG", compress_level=1)
     del pixels
-    if CLEAR_REFS.exists():
-        CLEAR_REFS.write_text("5")
-    before = peak_memory()
-    assert to_mnist(content).any()
-    assert peak_memory() - before < 150e6
+    with grows_by_less_than(150e6):
+        assert to_mnist(content).any()
 
 
 @pytest.mark.parametrize(

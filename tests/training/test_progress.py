@@ -4,6 +4,7 @@ import pytest
 
 from keras_mnist_sum.training.callbacks.progress import EpochLines
 from keras_mnist_sum.training.callbacks.progress import Progress
+from keras_mnist_sum.training.state import RunState
 
 OUTPUTS = ["digit", "sum", "difference"]
 
@@ -24,7 +25,8 @@ def train(
 ):
     """What callbacks of a run see, with known numbers."""
     total = total or epochs * steps
-    progress = shown(OUTPUTS, total, steps, stream)
+    state = RunState(total, steps, step=begun)
+    progress = shown(OUTPUTS, state, stream)
     logs = {}
     for i, name in enumerate(OUTPUTS):
         logs[f"{name}_loss"] = 0.125 + i
@@ -35,7 +37,7 @@ def train(
         count = min(steps, total - epoch * steps)
         progress.on_epoch_begin(epoch)
         for step in range(0 if epoch else begun, count):
-            progress.on_train_batch_begin(step)
+            state.step += 1
             progress.on_train_batch_end(step, logs)
         progress.on_epoch_end(epoch, logs)
     return stream.getvalue()
@@ -66,7 +68,7 @@ def test_columns_stand_under_their_names():
 )
 def test_large_losses_keep_to_their_columns(loss, shown):
     stream = io.StringIO()
-    progress = Progress(OUTPUTS, 6, 3, stream)
+    progress = Progress(OUTPUTS, RunState(6, 3), stream)
     logs = {f"{name}_loss": loss for name in OUTPUTS}
     logs |= {f"{name}_accuracy": 0.5 for name in OUTPUTS}
     progress.on_epoch_begin(0)

@@ -10,6 +10,7 @@ from typing import TextIO
 import keras
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.training.state import RunState
 
 _BAR = 6  # characters
 _LOSS, _ACCURACY = len("0.123"), len("100.00")
@@ -17,34 +18,31 @@ REFRESH = 0.2  # seconds
 
 
 def displays(
-    config: Config, steps_per_epoch: int, verbose: int
+    config: Config, state: RunState, verbose: int
 ) -> list[keras.callbacks.Callback]:
     """The callbacks that show how a run goes.
 
     Args:
         config: The run.
-        steps_per_epoch: Steps of an epoch.
+        state: Where it is.
         verbose: 0 shows nothing, 1 a bar and a table, 2 a line an epoch.
     """
     if not verbose:
         return []
     display = Progress if verbose == 1 else EpochLines
-    return [display(config.task, config.steps, steps_per_epoch)]
+    return [display(config.task, state)]
 
 
 class _Display(keras.callbacks.Callback):
     def __init__(
         self,
         outputs: Iterable[str],
-        steps: int,
-        steps_per_epoch: int,
+        state: RunState,
         stream: TextIO | None = None,
     ) -> None:
         super().__init__()
         self.outputs = list(outputs)
-        self.steps = steps
-        self.steps_per_epoch = steps_per_epoch
-        self.epochs = -(-steps // steps_per_epoch)
+        self.state = state
         self.stream = stream or sys.stdout or io.StringIO()
         self.epoch_start = 0.0
 
@@ -65,21 +63,19 @@ class Progress(_Display):
 
     Args:
         outputs: Names of the outputs, in the order of the columns.
-        steps: Steps of the whole run.
-        steps_per_epoch: Steps of an epoch; the last one may be shorter.
+        state: Where the run is.
         stream: Where to write. Default: standard output.
     """
 
     def __init__(
         self,
         outputs: Iterable[str],
-        steps: int,
-        steps_per_epoch: int,
+        state: RunState,
         stream: TextIO | None = None,
     ) -> None:
-        super().__init__(outputs, steps, steps_per_epoch, stream)
+        super().__init__(outputs, state, stream)
         self.redraws = self.stream.isatty()
-        self.width = len(self._begin(self.epochs - 1, 1.0, 0))
+        self.width = len(self._begin(state.epochs - 1, 1.0, 0))
         self.has_heading = False
         self.epoch = self.first_batch = 0
         self.drawn = 0.0
@@ -88,20 +84,20 @@ class Progress(_Display):
         if not self.has_heading:
             self._write_heading()
         super().on_epoch_begin(epoch)
-        self.epoch, self.first_batch = epoch, -1
+        self.epoch = epoch
+        # Of an interrupted epoch: not 0.
+        self.first_batch = self.state.step % self.state.steps_per_epoch
         self.drawn = self.epoch_start
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self.first_batch < 0:  # of an interrupted epoch: not 0
-            self.first_batch = batch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.monotonic()
         if self.redraws and now - self.drawn >= REFRESH:
             self.drawn = now
             done = batch + 1
-            before = self.epoch * self.steps_per_epoch
-            in_epoch = min(self.steps_per_epoch, self.steps - before)
+            before = self.epoch * self.state.steps_per_epoch
+            in_epoch = min(
+                self.state.steps_per_epoch, self.state.steps - before
+            )
             pace = (now - self.epoch_start) / (done - self.first_batch)
             left = pace * (in_epoch - done)
             line = self._begin(self.epoch, done / in_epoch, left, "left")
@@ -133,7 +129,8 @@ class Progress(_Display):
         self, epoch: int, done: float, seconds: float, word: str = ""
     ) -> str:
         filled = "━" * round(_BAR * done)
-        count = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
+        epochs = self.state.epochs
+        count = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"
         return f"{count} {filled:<{_BAR}} {seconds:4.0f}s {word:<4}"
 
     def _cells(self, logs: dict, prefix: str = "") -> str:
@@ -152,20 +149,16 @@ class EpochLines(_Display):
 
     Args:
         outputs: Names of the outputs, in their order.
-        steps: Steps of the whole run.
-        steps_per_epoch: Steps of an epoch; the last one may be shorter.
+        state: Where the run is.
         stream: Where to write. Default: standard output.
     """
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.batch = batch
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds = time.monotonic() - self.epoch_start
-        step = epoch * self.steps_per_epoch + self.batch + 1
+        state = self.state
         line = (
-            f"epoch {epoch + 1}/{self.epochs}, step {step}/{self.steps}, "
-            f"{seconds:.0f} s: {self._parts(logs)}"
+            f"epoch {epoch + 1}/{state.epochs}, step {state.step}/"
+            f"{state.steps}, {seconds:.0f} s: {self._parts(logs)}"
         )
         if f"val_{self.outputs[0]}_loss" in logs:
             line += f"; validation: {self._parts(logs, 'val_')}"

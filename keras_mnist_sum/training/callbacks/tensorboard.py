@@ -82,6 +82,7 @@ class WriteSummaries(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
         self.config = config
+        self.task = config.task
         # Spread over the set, which may be sorted.
         chosen = np.linspace(0, len(images) - 1, _SAMPLES).astype(int)
         self.images, self.labels = images[chosen], labels[chosen]
@@ -143,7 +144,7 @@ class WriteSummaries(keras.callbacks.Callback):
                 tf.summary.scalar(name, value, step)
             elif name == "loss":
                 tf.summary.scalar("loss/total", value, step)
-            elif output in self.config.task:
+            elif output in self.task:
                 tf.summary.scalar(f"{kind}/{output}", value, step)
 
     def _write_pictures(self, step: int, model: keras.Model) -> None:
@@ -155,17 +156,16 @@ class WriteSummaries(keras.callbacks.Callback):
         numbers = np.arange(len(self.images)) * 3 % NUM_DIGITS
         # Called as it is: ten images are not worth tracing a function.
         outputs = self.copy(model_inputs(self.images, numbers), training=False)
-        task = self.config.task
         predicted = {
             name: output.decode(keras.ops.convert_to_numpy(outputs[name]))
-            for name, output in task.items()
+            for name, output in self.task.items()
         }
         figure = draw_samples(
-            self.images, self.labels, numbers, predicted, task
+            self.images, self.labels, numbers, predicted, self.task
         )
         tf.summary.image("samples", _pixels(figure), step)
         for name, table in learned_tables(self.copy).items():
-            figure = draw_table(table, task[name])
+            figure = draw_table(table, self.task[name])
             tf.summary.image(f"tables/{name}", _pixels(figure), step)
 
     def _write_config(self) -> None:
