@@ -28,6 +28,7 @@ from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.reporting.image_grids import describe_pair
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
@@ -95,13 +96,8 @@ def _draw(path: Path, photos: list, numbers: np.ndarray) -> None:
     rows = figure.subplots(2, len(photos), height_ratios=(1.4, 1))
     for top, bottom, photo, answer in zip(*rows, photos, answers, strict=True):
         top.imshow(photo)
-        questions = [
-            f"{output.question(answer.digit, answer.number)} = "
-            f"{answer.values[name]}"
-            for name, output in answer.task.items()
-            if name != "digit"
-        ]
-        top.set_title("\n".join(questions), fontsize=9)
+        lines = describe_pair(answer.task, answer.values, answer.number)
+        top.set_title("\n".join(lines), fontsize=9)
         bottom.imshow(answer.image, cmap="gray")
         top.set_axis_off()
         bottom.set_axis_off()

@@ -176,9 +176,9 @@ def start_two(role: str, cores: list[int], folder: str) -> list:
     addresses = cluster.free_addresses(len(cores))
     processes = []
     for index, core in enumerate(cores):
-        task = {"type": "worker", "index": index}
-        config = {"cluster": {"worker": addresses}, "task": task}
-        text = json.dumps(config) if role == "multi_worker" else ""
+        text = ""
+        if role == "multi_worker":
+            text = cluster.Cluster(addresses, index).to_tf_config()
         processes.append(start(role, index, [core], folder, text))
     return processes
 

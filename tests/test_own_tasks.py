@@ -98,9 +98,6 @@ def test_tensorboard_shows_every_output(trained):
     from tensorboard.backend.event_processing import event_accumulator
 
     task, run_dir, _, _ = trained
-    found = event_accumulator.EventAccumulator(
-        str(run_dir / "tensorboard" / "train")
-    )
     tags = set()
     for path in sorted((run_dir / "tensorboard" / "train").iterdir()):
         found = event_accumulator.EventAccumulator(str(path)).Reload()

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import NoReturn
 
+from keras_mnist_sum.distribution.signals import HANGUP
 from keras_mnist_sum.distribution.signals import handle_signals
 from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
@@ -81,11 +82,10 @@ def _stopping() -> dict[signal.Signals, Callable]:
     def stop(signum: int, frame: types.FrameType | None) -> NoReturn:
         raise Stopped(signum, "stopped")
 
-    signals = (getattr(signal, x, None) for x in ("SIGHUP", "SIGTERM"))
     # `nohup` has a command ignore SIGHUP.
     return {
         signum: stop
-        for signum in signals
+        for signum in (HANGUP, signal.SIGTERM)
         if signum and signal.getsignal(signum) == signal.SIG_DFL
     }
 

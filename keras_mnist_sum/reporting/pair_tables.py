@@ -69,27 +69,14 @@ def draw_table(
     shades = values
     if shares is not None:
         low, high, shades = 0, 1, shares
-    cells = axes.imshow(shades, cmap="cividis", vmin=low, vmax=high)
-    _digit_by_number(axes)
     drawn = np.argwhere(~np.isnan(values))
     texts = {(d, n): format_int(int(values[d, n])) for d, n in drawn}
     box = axes.get_window_extent()
     room = 0.09 * min(box.width, box.height) / axes.figure.dpi
     size = font_size(texts.values(), room, 9)
-    for (digit, number), text in texts.items():
-        value = values[digit, number]
-        axes.text(
-            number,
-            digit,
-            text,
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white"
-            if shades[digit, number] < (low + high) / 2
-            else "black",
-        )
-        if value != output.pair_values[digit, number]:
+    cells = _draw_cells(axes, shades, (low, high), texts, size)
+    for digit, number in texts:
+        if values[digit, number] != output.pair_values[digit, number]:
             corner = (number - 0.46, digit - 0.46)
             axes.add_patch(
                 Rectangle(corner, 0.92, 0.92, fill=False, ec=WRONG, lw=2.5)
@@ -114,29 +101,43 @@ def accuracy(predictions: Predictions) -> Figure:
     )
     grid = panels(figure, len(shares), columns)
     for axes, (name, share) in zip(grid, shares.items(), strict=True):
-        drawn = axes.imshow(share, cmap="cividis", vmin=low, vmax=100)
-        _digit_by_number(axes)
+        texts = {
+            (d, n): f"{share[d, n]:.1f}" if share[d, n] < 100 else "100"
+            for d, n in np.argwhere(~np.isnan(share))
+        }
+        drawn = _draw_cells(axes, share, (low, 100), texts, 9)
         axes.set_title(name, fontsize=11)
-        for digit, number in np.argwhere(~np.isnan(share)):
-            value = share[digit, number]
-            axes.text(
-                number,
-                digit,
-                f"{value:.1f}" if value < 100 else "100",
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="white" if value < (low + 100) / 2 else "black",
-            )
     figure.colorbar(
         drawn, ax=grid, label="% right", shrink=0.4, aspect=30, pad=0.02
     )
     return figure
 
 
-def _digit_by_number(axes: Axes) -> None:
+def _draw_cells(
+    axes: Axes,
+    shades: np.ndarray,
+    ends: tuple[float, float],
+    texts: Mapping[tuple[int, int], str],
+    size: float,
+) -> AxesImage:
+    """Draws cells by digit and number, coloured by `shades` from the one end to
+    the other, with texts of `size` points."""
+    low, high = ends
+    cells = axes.imshow(shades, cmap="cividis", vmin=low, vmax=high)
     axes.set_xticks(range(NUM_DIGITS))
     axes.set_yticks(range(NUM_DIGITS))
     axes.set_xlabel("number")
     axes.set_ylabel("digit")
     no_frame(axes)
+    for (digit, number), text in texts.items():
+        dark = shades[digit, number] < (low + high) / 2
+        axes.text(
+            number,
+            digit,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if dark else "black",
+        )
+    return cells

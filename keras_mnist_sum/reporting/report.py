@@ -34,13 +34,12 @@ def folder_in(target: Path | None) -> Path:
     """Where the report of a run goes, if nobody says: a folder in the run.
 
     Args:
-        target: The run; `None` means the newest one in `runs/`.
+        target: The run; `None` means the model that comes with the package.
 
     Raises:
         InputError: If that is no run directory.
     """
-    run = Run(target) if target else Run.newest()
-    if run and run.has_begun:
+    if target and (run := Run(target)).has_begun:
         return run.report
     raise InputError(
         "Only a run has a place of its own for a report: name a folder, "

@@ -13,6 +13,7 @@ from keras_mnist_sum.reporting import image_grids
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_outputs
 from tests.evaluation.known_model import known_predictions
+from tests.evaluation.known_model import right_tables
 from tests.reporting.figures import is_framed_as_wrong
 
 SIGNED = Task.named(difference="signed")
@@ -85,7 +86,7 @@ def test_overview_shows_every_prediction_and_what_was_learned(digits):
             classes[:, 3] = 18
 
     predictions = known_predictions(digits, change, SIGNED)
-    table = np.eye(19)[SIGNED["sum"].table]
+    table = right_tables(SIGNED)["sum"]
     table[9, 9] = np.eye(19)[0]  # 9 + 9 = 0
     figure = image_grids.overview(predictions, {"sum": table}, "a title")
     assert figure.get_suptitle() == "a title"
@@ -113,11 +114,9 @@ def test_every_output_of_a_task_is_in_every_grid(digits):
     outputs = known_outputs(digits, task=PRODUCT)
     outputs["product"][14, 5] = np.roll(outputs["product"][14, 5], 1)
     predictions = Predictions(*digits, PRODUCT, outputs)
-    tables = {
-        name: np.eye(PRODUCT[name].num_classes)[PRODUCT[name].table]
-        for name in ("product", "greater")
-    }
-    overview = image_grids.overview(predictions, tables, "a title")
+    overview = image_grids.overview(
+        predictions, right_tables(PRODUCT), "a title"
+    )
     *images, product, greater = overview.axes
     chosen = np.linspace(0, 49, 20).astype(int)
     for i, (axes, image) in enumerate(zip(images, chosen, strict=True)):
@@ -174,17 +173,13 @@ def all_texts(figure):
 
 def test_long_names_and_values_have_room(digits):
     wrong = known_predictions(digits, lambda name, x: x.fill(1), LONG)
-    tables = {
-        name: np.eye(LONG[name].num_classes)[LONG[name].table]
-        for name in ("remainder_of_division", "power")
-    }
     numbers = np.arange(50) % 10
     targets = {x: LONG[x].pair_values[digits[1], numbers] for x in LONG}
     floats = digits[0] / np.float32(255)
     title = f"a run: {wrong.scores.title()}\nand what it was trained on"
     for figure in (
         image_grids.overview(wrong, {}, title),
-        image_grids.overview(wrong, tables, title),
+        image_grids.overview(wrong, right_tables(LONG), title),
         image_grids.examples(wrong),
         image_grids.mistakes(wrong, find_mistakes(wrong)),
         image_grids.batch(floats, numbers, targets, "a batch " * 20),

@@ -8,6 +8,7 @@ from keras_mnist_sum.reporting import pair_tables
 from keras_mnist_sum.task import DIFFERENCES
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_predictions
+from tests.evaluation.known_model import right_tables
 from tests.reporting.figures import cell_texts
 from tests.reporting.figures import outlined_cells
 
@@ -18,10 +19,7 @@ PRODUCT = Task.named(("product", "digit", "greater"))
 def test_wrong_cells_of_learned_tables_are_outlined(digits, difference):
     task = Task.named(difference=difference)
     predictions = known_predictions(digits, task=task)
-    tables = {
-        name: np.eye(task[name].num_classes)[task[name].table]
-        for name in ("sum", "difference")
-    }
+    tables = right_tables(task)
     tables["sum"][4, 5] = np.roll(tables["sum"][4, 5], 1)
     figure = pair_tables.arithmetic(predictions, tables)
     sums, differences = figure.axes
@@ -39,8 +37,7 @@ def test_without_tables_the_most_common_predictions_are_drawn(digits):
             classes[:, 2] = 9
 
     predictions = known_predictions(digits, change)
-    output = predictions.task["sum"]
-    learned = np.eye(output.num_classes)[output.table]
+    learned = right_tables(predictions.task)["sum"]
     for tables in ({}, {"sum": learned}):
         figure = pair_tables.arithmetic(predictions, tables)
         sums, differences = figure.axes
@@ -58,9 +55,8 @@ def test_without_tables_the_most_common_predictions_are_drawn(digits):
 
 def test_tables_are_drawn_of_every_output_of_a_task(digits):
     """The values of the product have gaps, and the digit is not the first."""
-    product = PRODUCT["product"]
-    learned = np.eye(product.num_classes)[product.table]
-    learned[7, 5] = np.eye(product.num_classes)[-1]  # 81
+    learned = right_tables(PRODUCT)["product"]
+    learned[7, 5] = np.eye(len(learned[7, 5]))[-1]  # 81
     predictions = known_predictions(digits, task=PRODUCT)
     figure = pair_tables.arithmetic(predictions, {"product": learned})
     products, greater = figure.axes

@@ -31,6 +31,7 @@ from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils import atomic_files
 from tests.evaluation.known_model import known_outputs
 from tests.evaluation.known_model import known_predictions
+from tests.evaluation.known_model import right_tables
 
 TASK = Task.named()
 
@@ -40,15 +41,6 @@ SHARED = (
     *("accuracy.png", "reliability.png"),
 )
 FACTS = {"model": "a <b>model</b> & more", "data": "fifty images"}
-
-
-def right_tables(task):
-    """Tables as a model has them that learned them all."""
-    return {
-        name: np.eye(output.num_classes)[output.table]
-        for name, output in task.items()
-        if name != "digit"
-    }
 
 
 def misread(outputs, labels):
