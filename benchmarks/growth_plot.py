@@ -22,7 +22,7 @@ def draw(report: dict, path: Path) -> None:
         report: What `benchmarks/growth.py` wrote.
         path: The PNG file to write.
     """
-    figure = Figure(figsize=(12.5, 7.2), dpi=100)
+    figure = Figure(figsize=(10.5, 6.4), dpi=120)
     grid = figure.subplots(2, len(_COLUMNS), sharex="col", sharey="row")
     for column, (name, (label, power)) in enumerate(_COLUMNS.items()):
         rows, (upper, lower) = report[name], grid[:, column]
@@ -51,6 +51,8 @@ def draw(report: dict, path: Path) -> None:
         lower.minorticks_off()
     most = max(max(line.get_ydata()) for x in grid[1] for line in x.lines)
     grid[1, 0].set_ylim(0, 1.15 * most)
+    grid[0, 0].yaxis.set_major_formatter("{x:,g}")
+    grid[1, 0].yaxis.set_major_formatter("{x:,.0f}")
     grid[0, 0].set_ylabel("s")
     grid[1, 0].set_ylabel("MB")
     facts = report["environment"]

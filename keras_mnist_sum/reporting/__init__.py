@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.quiet import without_matplotlib_backend
 
 # Without a home that can be written to, it would advise on standard error.
@@ -13,7 +14,7 @@ _logger = logging.getLogger("matplotlib")
 _level = _logger.level
 _logger.setLevel(logging.ERROR)
 try:
-    with without_matplotlib_backend():
+    with without_matplotlib_backend(), extras.needed("Drawing"):
         import matplotlib.font_manager
 except OSError as error:
     raise InputError(

@@ -3,87 +3,34 @@
 Text has 8 points and more, and colours are told apart without colour vision.
 """
 
-import textwrap
-from collections.abc import Iterable
-from typing import Any
+import math
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.textpath import TextPath
 
 from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.evaluation.statistics import wilson_interval
+from keras_mnist_sum.reporting.layout import FAINT
+from keras_mnist_sum.reporting.layout import RIGHT
+from keras_mnist_sum.reporting.layout import TEXT
+from keras_mnist_sum.reporting.layout import WIDTH
+from keras_mnist_sum.reporting.layout import WRONG
+from keras_mnist_sum.reporting.layout import font_size
+from keras_mnist_sum.reporting.layout import format_int
+from keras_mnist_sum.reporting.layout import new_figure
+from keras_mnist_sum.reporting.layout import no_frame
+from keras_mnist_sum.reporting.layout import panels
+from keras_mnist_sum.reporting.layout import set_title
+from keras_mnist_sum.reporting.layout import text_width
 
-TEXT, FAINT = "#1a1a1a", "#666666"
-RIGHT, WRONG = "#0072b2", "#d55e00"
 _BLUES = LinearSegmentedColormap.from_list("right", ("#e8f1f8", RIGHT))
 _ORANGES = LinearSegmentedColormap.from_list("wrong", ("#fdeee2", WRONG))
 _DENSITY = LinearSegmentedColormap.from_list("few", ("#cfe2f3", "#08306b"))
 _FEW = 100  # pairs: a share of fewer says little
 _MOST_COUNTED = 22  # classes whose counts are written into their cells
 _MOST_COLUMNS = 200  # of a chart of values
-
-
-def new_figure(title: str, width: float, height: float) -> Figure:
-    """An empty figure of so many inches, with a title."""
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(width, height), layout=layout)
-    add_title(figure, title)
-    return figure
-
-
-def add_title(figure: Figure, title: str, **where: Any) -> int:
-    """Gives a figure a title, in lines that fit its width.
-
-    Returns:
-        The number of lines.
-    """
-    width = int(9.5 * figure.get_figwidth())  # characters
-    lines = [
-        line
-        for long in title.splitlines()
-        for line in textwrap.wrap(long, width, break_on_hyphens=False)
-    ]
-    figure.suptitle(
-        "\n".join(lines),
-        fontsize=13,
-        color=TEXT,
-        parse_math=False,  # A path may have dollar signs.
-        **where,
-    )
-    return len(lines)
-
-
-def text_width(texts: Iterable[str], size: float) -> float:
-    """How many inches the longest of `texts` takes, in `size` points."""
-    longest = max(texts, key=len, default="0")
-    width = TextPath((0, 0), longest, size=size).get_extents().x1 / 72
-    return 1.08 * width  # Letters are moved to whole pixels.
-
-
-def font_size(texts: Iterable[str], room: float, size: float) -> float:
-    """`size` points, or so many that `texts` fit into `room` inches."""
-    return size * min(1, room / text_width(texts, size))
-
-
-def format_int(value: int) -> str:
-    """An integer as it is printed in a picture."""
-    return f"{value:,}".replace("-", "−")
-
-
-def panels(
-    figure: Figure, count: int, columns: int, **settings: Any
-) -> list[Axes]:
-    """As many axes, in rows of at most `columns`."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    grid = figure.subplots(rows, columns, squeeze=False, **settings)
-    for axes in grid.flat[count:]:
-        axes.set_axis_off()
-    return list(grid.flat[:count])
 
 
 def confusion(predictions: Predictions, name: str) -> Figure:
@@ -96,8 +43,8 @@ def confusion(predictions: Predictions, name: str) -> Figure:
     right = np.eye(rows, columns) > 0
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = int(counts[~right].sum())
-    # Many classes get small cells, without the counts.
-    cell = 0.4 if columns <= _MOST_COUNTED else 0.22
+    # As many classes as there are share the width.
+    cell = min(0.4, (WIDTH - 1.1) / columns)  # inches
     figure = new_figure(
         f"{name}: {wrong:,} of {counts.sum():,} pairs wrong",
         max(cell * columns, 4.0) + 1.1,
@@ -111,31 +58,31 @@ def confusion(predictions: Predictions, name: str) -> Figure:
             # One pair in 10,000 must be seen.
             norm=LogNorm(1e-4, 1),
         )
-    for row, column in np.argwhere(counts):
-        if columns > _MOST_COUNTED:
-            break
+    drawn = np.argwhere(counts) if columns <= _MOST_COUNTED else ()
+    size = font_size(map(format_int, counts.flat), 0.95 * cell, 8)
+    for row, column in drawn:
         dark = share[row, column] > (0.1 if right[row, column] else 0.3)
         axes.text(
             column,
             row,
-            str(counts[row, column]),
+            format_int(int(counts[row, column])),
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=size,
             color="white" if dark else TEXT,
         )
-    others = ["other"] * (columns - rows)
-    axes.set_xticks(range(columns), labels + others, fontsize=9)
-    axes.set_yticks(range(rows), labels, fontsize=9)
-    if columns > _MOST_COUNTED:
-        axes.tick_params("both", labelsize=8)
-    if columns > _MOST_COUNTED or text_width(labels, 9) > 0.9 * cell:
+    size = 9 if columns <= _MOST_COUNTED else 7
+    every = math.ceil(size / 60 / cell)  # so that ticks have room
+    axes.set_yticks(range(0, rows, every), labels[::every], fontsize=size)
+    labels += ["other"] * (columns - rows)
+    axes.set_xticks(range(0, columns, every), labels[::every], fontsize=size)
+    if text_width(labels, size) > 0.9 * cell * every:
         axes.tick_params("x", labelrotation=90)
     axes.set_xlabel(f"{name} predicted")
     axes.set_ylabel(f"{name} labelled")
     axes.set_title(
         "pairs; blue right, orange wrong, darker: more of the row",
-        fontsize=9,
+        fontsize=8,
         color=FAINT,
     )
     no_frame(axes)
@@ -145,12 +92,12 @@ def confusion(predictions: Predictions, name: str) -> Figure:
 def reliability(predictions: Predictions) -> Figure:
     """Accuracy beside confidence, of each output that is a distribution."""
     errors = predictions.scores.calibration_error
-    columns = min(len(errors), 4)
+    columns = min(len(errors), 3)
     bands = -(-len(errors) // columns)
     figure = new_figure(
         "Accuracy of predictions by their confidence",
-        max(3.7 * columns, 4.6),
-        0.5 + 4.9 * bands,
+        WIDTH if columns > 1 else WIDTH / 2,
+        0.6 + (3.6 if columns > 2 else 4.6) * bands,
     )
     grid = figure.subplots(
         2 * bands,
@@ -177,19 +124,24 @@ def reliability(predictions: Predictions) -> Figure:
             lw=1,
             label="perfectly calibrated",
         )
-        top.plot(x, y, "-", color=RIGHT, lw=1)
-        for few, label in ((False, None), (True, f"fewer than {_FEW} pairs")):
+        low, high = wilson_interval(y, bins.images[used])
+        for few, label in (
+            (False, "with its 95 % interval for other images"),
+            (True, f"of fewer than {_FEW} pairs"),
+        ):
             part = (count < _FEW) == few
-            top.plot(
+            top.errorbar(
                 x[part],
                 y[part],
-                "o",
+                np.abs([low - y, high - y])[:, part],
+                fmt="o",
+                ms=5,
+                lw=1,
                 color=RIGHT,
                 mfc="white" if few else RIGHT,
                 label=label,
             )
-        title = f"{name}: calibration error {100 * error:.2f} %"
-        top.set_title(title, fontsize=font_size([title], 3.1, 11))
+        set_title(top, name, f"calibration error {100 * error:.2f} %")
         top.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         width = 1 / len(bins.count)
         bottom.bar(
@@ -202,12 +154,21 @@ def reliability(predictions: Predictions) -> Figure:
         )
         bottom.set_yscale("log")
         bottom.set_ylim(0.7, 2 * predictions.all_correct.size)
-        bottom.set_xlabel("confidence: probability of the prediction")
+        bottom.yaxis.set_major_formatter("{x:,.0f}")
+        bottom.set_xlabel("confidence", fontsize=9)
         for axes in (top, bottom):
             axes.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_ylabel("share of right predictions")
-    grid[1, 0].set_ylabel("pairs")
-    grid[0, 0].legend(fontsize=8, loc="upper left", frameon=False)
+            axes.tick_params(labelsize=8)
+    for row in range(bands):
+        grid[2 * row, 0].set_ylabel("share of right predictions", fontsize=9)
+        grid[2 * row + 1, 0].set_ylabel("pairs", fontsize=9)
+    figure.legend(
+        *grid[0, 0].get_legend_handles_labels(),
+        fontsize=8,
+        loc="outside lower left",
+        ncols=3 if columns > 1 else 1,
+        frameon=False,
+    )
     return figure
 
 
@@ -217,8 +178,8 @@ def values(predictions: Predictions) -> Figure:
     columns = min(len(names), 2)
     figure = new_figure(
         "Predicted value against label; in the orange boxes it rounds right",
-        max(5.5 * columns, 7.0),
-        0.6 + 5.3 * -(-len(names) // 2),
+        WIDTH if columns > 1 else 6.0,
+        0.8 + (3.5 if columns > 1 else 5.3) * -(-len(names) // 2),
     )
     for axes, name in zip(panels(figure, len(names), 2), names, strict=True):
         labels = predictions.labels[name]
@@ -243,24 +204,21 @@ def values(predictions: Predictions) -> Figure:
         axes.set(xlim=edges[[0, -1]], ylim=(low, high))
         error = predictions.scores.mean_absolute_error[name]
         outside = int((~inside).sum())
-        title = f"{name}: mean absolute error {error:.3f}"
+        lines = [name, f"mean absolute error {error:,.3f}"]
         if outside:
-            title += f"; {outside:,} values outside"
-        axes.set_title(title, fontsize=font_size([title], 4.2, 11))
+            lines[1] += f"; {outside:,} values outside"
+        set_title(axes, *lines)
         ticks = [classes[0]]  # All of a few values; of many, what has room.
+        room = 0.055 * (high - low)
+        room *= max(text_width(map(format_int, classes), 8) / 0.12, 1)
         for value in classes:
-            if (value - ticks[-1]) * _MOST_COUNTED >= high - low:
+            if value - ticks[-1] >= room:
                 ticks.append(value)
         for set_ticks in (axes.set_xticks, axes.set_yticks):
             set_ticks(ticks, [format_int(value) for value in ticks])
         axes.tick_params(labelsize=8)
-        axes.set_xlabel(f"{name} labelled")
-        axes.set_ylabel(f"{name} predicted")
-        figure.colorbar(drawn, ax=axes, label="pairs", shrink=0.7)
+        axes.set_xlabel("labelled", fontsize=9)
+        axes.set_ylabel("predicted", fontsize=9)
+        bar = figure.colorbar(drawn, ax=axes, label="pairs", shrink=0.7)
+        bar.ax.yaxis.set_major_formatter("{x:,.0f}")
     return figure
-
-
-def no_frame(axes: Axes) -> None:
-    """Takes frame and ticks from a heat map."""
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import NullFormatter
 
 from keras_mnist_sum.evaluation.comparison import Group
 from keras_mnist_sum.reporting import default_style
+from keras_mnist_sum.reporting.layout import FAINT
+from keras_mnist_sum.reporting.layout import RIGHT
+from keras_mnist_sum.reporting.layout import SMALL
+from keras_mnist_sum.reporting.layout import WIDTH
+from keras_mnist_sum.reporting.layout import new_figure
+from keras_mnist_sum.reporting.layout import set_title
+from keras_mnist_sum.reporting.layout import wrap
 from keras_mnist_sum.utils.atomic_files import atomic_write
 
-_INK = "#0072b2"
 _WIDE = 20  # times as many wrong: a linear axis would show but one of them
 
 
@@ -28,21 +35,31 @@ def save_comparison(path: Path, groups: Sequence[Group]) -> None:
         InputError: If the picture cannot be written.
     """
     names = list(dict.fromkeys(name for x in groups for name in x.correct))
-    figure = Figure(
-        figsize=(3 + 2.6 * len(names), 1.6 + 0.5 * len(groups)),
-        dpi=100,
-        layout="constrained",
+    columns = min(len(names), 4)
+    bands = -(-len(names) // columns)
+    groups_named = [
+        f"{wrap(group.name, WIDTH / 4, SMALL)}\nn = {len(group.paths)}"
+        for group in groups
+    ]
+    lines = sum(name.count("\n") + 2 for name in groups_named)
+    figure = new_figure(
+        "Wrong answers: means with 95 % intervals for other images; a ring is "
+        "a single model",
+        WIDTH,
+        0.5 + bands * (0.9 + 0.14 * lines),
     )
-    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, names, strict=True):
-        axes.set_title(name, fontweight="bold")
+    grid = figure.subplots(bands, columns, sharey=True, squeeze=False)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(grid.flat, names, strict=False):
+        set_title(axes, name)
         for row, group in enumerate(groups):
             if name not in group.correct:
                 continue
             low, high = (100 * (1 - end) for end in group.interval(name))
             wrong = 100 * (1 - group.accuracies(name))
-            axes.plot([low, high], [row, row], color=_INK, linewidth=2)
-            axes.plot(wrong.mean(), row, "o", color=_INK)
+            axes.plot([low, high], [row, row], color=RIGHT, linewidth=2)
+            axes.plot(wrong.mean(), row, "o", color=RIGHT)
             if len(wrong) > 1:
                 axes.plot(
                     wrong,
@@ -50,21 +67,23 @@ def save_comparison(path: Path, groups: Sequence[Group]) -> None:
                     "o",
                     markersize=4,
                     markerfacecolor="none",
-                    color="#666666",
+                    color=FAINT,
                 )
-        axes.set_xlabel("wrong, %")
+        axes.set_xlabel("wrong, %", fontsize=9)
+        axes.tick_params(labelsize=8, which="both")
         axes.grid(alpha=0.3, axis="x")
         least, most = axes.dataLim.intervalx
         if least > 0 and most / least > _WIDE:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(left=0)
-    panels[0].set_yticks(
-        range(len(groups)),
-        [f"{group.name}\nn = {len(group.paths)}" for group in groups],
-        parse_math=False,
-    )
-    panels[0].set_ylim(len(groups) - 0.5, -0.5)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+    for axes in grid[:, 0]:
+        axes.set_yticks(
+            range(len(groups)), groups_named, parse_math=False, fontsize=SMALL
+        )
+        axes.set_ylim(len(groups) - 0.5, -0.5)
     with atomic_write(path) as partial:
         figure.savefig(partial, format="png")

@@ -2,22 +2,29 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.reporting.layout import FAINT
+from keras_mnist_sum.reporting.layout import RIGHT
+from keras_mnist_sum.reporting.layout import WIDTH
+from keras_mnist_sum.reporting.layout import WRONG
+from keras_mnist_sum.reporting.layout import new_figure
+from keras_mnist_sum.reporting.layout import set_title
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.atomic_files import read_text
 
 # Told apart without colour vision, too: by their markers.
-_TRAINING: dict[str, Any] = dict(color="#0072b2", marker="o", markersize=4)
-_VALIDATION: dict[str, Any] = dict(color="#c04a00", marker="D", markersize=4)
+_TRAINING: dict[str, Any] = dict(color=RIGHT, marker="o", markersize=4)
+_VALIDATION: dict[str, Any] = dict(color=WRONG, marker="D", markersize=4)
 
 
 def read_history(path: Path, task: Task) -> list[dict[str, float]]:
@@ -53,11 +60,12 @@ def read_history(path: Path, task: Task) -> list[dict[str, float]]:
 def save_curves(
     path: Path, history: Path, task: Task, title: str, rates: np.ndarray
 ) -> None:
-    """Draws accuracy and loss of each output, in training and validation, and
-    the learning rate.
+    """Draws wrong answers and loss of each output, in training and validation,
+    and the learning rate.
 
     What it shows of training is the mean over an epoch, while the weights
-    changed; validation has the weights of its end.
+    changed, drawn across the steps of the epoch; validation has the weights of
+    its end.
 
     Args:
         path: The PNG file to write.
@@ -71,77 +79,120 @@ def save_curves(
         InputError: If the history cannot be read, or the picture not written.
     """
     rows = read_history(history, task)
-    columns = max(len(task), 2)
-    figure = Figure(
-        figsize=(10 * columns / 3, 7.8), dpi=100, layout="constrained"
+    columns = min(len(task), 3)
+    bands = -(-len(task) // columns)
+    figure = new_figure(title, WIDTH, 0.9 + 3.6 * bands + 1.5)
+    grid = figure.add_gridspec(
+        2 * bands + 1, columns, height_ratios=[*(2 * bands * [1]), 0.7]
     )
-    figure.suptitle(
-        f"{title}\ntraining: mean over each epoch; validation: after it",
-        fontsize=12,
-        x=0.01,
-        ha="left",
-    )
-    grid = figure.add_gridspec(3, len(task), height_ratios=[3, 3, 1.6])
-    upper = None
-    for column, name in enumerate(task):
-        upper = figure.add_subplot(grid[0, column], sharey=upper)
-        lower = figure.add_subplot(grid[1, column])
-        upper.set_title(name, fontweight="bold", pad=20)
-        _draw(upper, rows, f"{name}_accuracy", 100, "{:.2f} %")
-        _draw(lower, rows, f"{name}_loss", 1, "{:.3f}")
+    for place, name in enumerate(task):
+        band, column = divmod(place, columns)
+        upper = figure.add_subplot(grid[2 * band, column])
+        lower = figure.add_subplot(grid[2 * band + 1, column])
+        set_title(upper, name, pad=16)
+        _draw(upper, rows, f"{name}_accuracy", _wrong, "{:.2f} %")
+        _draw(lower, rows, f"{name}_loss", float, "{:,.3f}")
+        lower.set_xlabel("step", fontsize=9)
         if column == 0:
-            upper.set_ylabel("accuracy, %")
-            lower.set_ylabel("loss")
+            upper.set_ylabel("wrong, %", fontsize=9)
+            lower.set_ylabel("loss", fontsize=9)
         for axes in (upper, lower):
-            axes.set_xlim(0, 1.02 * rates[0, -1])
-            axes.set_xlabel("step")
-        if all(np.min(line.get_ydata()) > 0 for line in lower.get_lines()):
-            lower.set_yscale("log")
-            lower.yaxis.set_major_formatter(FuncFormatter(_plain))
-            lower.yaxis.set_minor_formatter(FuncFormatter(_sparse))
-    _draw_rate(figure.add_subplot(grid[2, :]), rows, rates)
+            _finish(axes, 1.02 * rates[0, -1])
+    _draw_rate(figure.add_subplot(grid[-1, :]), rows, rates)
+    figure.legend(
+        handles=[
+            Line2D([], [], **_TRAINING, label="training: mean over an epoch"),
+            Line2D([], [], **_VALIDATION, label="validation: after an epoch"),
+        ][: 1 + (f"val_{next(iter(task))}_loss" in rows[0])],
+        fontsize=8,
+        loc="outside lower left",
+        ncols=2,
+        frameon=False,
+    )
     with atomic_write(path) as partial:
         figure.savefig(partial)
 
 
+def _wrong(accuracy: float) -> float:
+    return 100 * (1 - accuracy)
+
+
 def _draw(
-    axes: Axes, rows: list[dict], name: str, scale: int, words: str
+    axes: Axes,
+    rows: list[dict],
+    name: str,
+    convert: Callable[[float], float],
+    words: str,
 ) -> None:
-    steps = [row["step"] for row in rows]
-    values = [scale * row[name] for row in rows]
-    axes.plot(steps, values, **_TRAINING)
-    said: dict[str, Any] = dict(transform=axes.transAxes, fontsize=9)
-    text = f"● training {words.format(values[-1])}"
-    axes.text(0, 1.02, text, color=_TRAINING["color"], **said)
+    """Draws training, each mean over the steps that it was taken of, and
+    validation, and says where they ended."""
+    ends = np.array([row["step"] for row in rows])
+    begins = np.array([0, *ends[:-1]])
+    values = [convert(row[name]) for row in rows]
+    axes.errorbar(
+        (begins + ends) / 2, values, xerr=(ends - begins) / 2, **_TRAINING
+    )
+    last = [(f"● {words.format(values[-1])}", _TRAINING["color"])]
     if f"val_{name}" in rows[0]:
-        values = [scale * row[f"val_{name}"] for row in rows]
-        axes.plot(steps, values, **_VALIDATION)
-        text = f"◆ validation {words.format(values[-1])}"
-        axes.text(1, 1.02, text, color=_VALIDATION["color"], ha="right", **said)
-    axes.grid(alpha=0.3, which="both")
+        values = [convert(row[f"val_{name}"]) for row in rows]
+        axes.plot(ends, values, **_VALIDATION)
+        last.append((f"◆ {words.format(values[-1])}", _VALIDATION["color"]))
+    for x, (text, color) in enumerate(last):
+        axes.text(
+            x,
+            1.02,
+            text,
+            color=color,
+            ha="right" if x else "left",
+            transform=axes.transAxes,
+            fontsize=8,
+        )
+
+
+def _finish(axes: Axes, end: float) -> None:
+    """A logarithmic axis, on which what is 0 lies at the bottom; a linear one
+    if there is less than 0, as of the loss `negative_probability`."""
+    values = np.concatenate([line.get_ydata() for line in axes.get_lines()])
+    positive = values[values > 0]
+    if (values >= 0).all() and len(positive):
+        axes.set_yscale("log", nonpositive="clip")
+        axes.set_ylim(positive.min() / 2, 2 * positive.max())
+        for line in axes.get_lines():
+            line.set_ydata(np.maximum(line.get_ydata(), positive.min() / 2))
+        axes.yaxis.set_major_formatter(_plain)
+        axes.yaxis.set_minor_formatter(_sparse)
+    axes.set_xlim(0, end)
+    _style(axes)
+
+
+def _style(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.tick_params(labelsize=8, which="both")
+    axes.grid(alpha=0.3)
 
 
 def _draw_rate(axes: Axes, rows: list[dict], rates: np.ndarray) -> None:
-    axes.plot(*rates, color="#666666")
+    axes.plot(*rates, color=FAINT)
     axes.plot(
         [row["step"] for row in rows],
         [row["learning_rate"] for row in rows],
         "o",
         markersize=4,
-        color="#666666",
+        color=FAINT,
         clip_on=False,
     )
-    axes.set_xlim(0, 1.005 * rates[0, -1])
+    axes.set_xlim(0, 1.02 * rates[0, -1])
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.set_title("learning rate", fontweight="bold")
-    axes.set_xlabel("step")
+    set_title(axes, "learning rate")
+    axes.set_xlabel("step", fontsize=9)
+    _style(axes)
 
 
-def _plain(value: float, position: int) -> str:
-    return f"{value:g}"
+def _plain(value: float, position: float) -> str:
+    return f"{value:,g}"
 
 
-def _sparse(value: float, position: int) -> str:
+def _sparse(value: float, position: float) -> str:
     """Labels 2 and 5 between the powers of ten."""
-    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
+    return f"{value:,g}" if f"{value:e}"[0] in "25" else ""

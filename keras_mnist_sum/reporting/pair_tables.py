@@ -9,29 +9,25 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from keras_mnist_sum.evaluation.scores import Predictions
-from keras_mnist_sum.reporting.charts import WRONG
-from keras_mnist_sum.reporting.charts import font_size
-from keras_mnist_sum.reporting.charts import format_int
-from keras_mnist_sum.reporting.charts import new_figure
-from keras_mnist_sum.reporting.charts import no_frame
-from keras_mnist_sum.reporting.charts import panels
+from keras_mnist_sum.reporting.layout import WRONG
+from keras_mnist_sum.reporting.layout import Sheet
+from keras_mnist_sum.reporting.layout import font_size
+from keras_mnist_sum.reporting.layout import format_int
+from keras_mnist_sum.reporting.layout import no_frame
+from keras_mnist_sum.reporting.layout import set_title
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Output
 
 
-def arithmetic(
-    predictions: Predictions, tables: Mapping[str, np.ndarray]
-) -> Figure:
-    """The table of each output but the digit: what was learned, or, without a
-    learned table, what is predicted most often in each cell."""
+def add_tables(
+    sheet: Sheet, predictions: Predictions, tables: Mapping[str, np.ndarray]
+) -> None:
+    """Adds the table of each output but the digit to a sheet: what was learned,
+    or, without a learned table, what is predicted most often in each cell."""
     names = [name for name in predictions.task if name != "digit"]
-    columns = min(len(names), 2)
-    figure = new_figure(
-        "Arithmetic: the value that the model takes for each cell",
-        5.5 * columns + (0.8 if columns == 1 else 0),
-        0.8 + 5.3 * -(-len(names) // 2),
-    )
-    for axes, name in zip(panels(figure, len(names), 2), names, strict=True):
+    columns = 3 if len(names) == 3 or len(names) > 4 else min(len(names), 2)
+    grid = _add_panels(sheet, len(names), max(columns, 1))
+    for axes, name in zip(grid, names, strict=True):
         output = predictions.task[name]
         if name in tables:
             what, values = "learned", output.decode(tables[name])
@@ -39,12 +35,9 @@ def arithmetic(
             what = "predicted most often"
             values = predictions.most_common(name)
         draw_table(axes, values, output)
-        title = (
-            f"{name}, {what}: {(values == output.pair_values).sum()} of "
-            f"{np.isfinite(values).sum()} cells right"
-        )
-        axes.set_title(title, fontsize=font_size([title], 4.9, 11))
-    return figure
+        right = (values == output.pair_values).sum()
+        of = f"{right} of {np.isfinite(values).sum()}"
+        set_title(axes, name, f"{what}: {of} cells right")
 
 
 def draw_table(
@@ -72,8 +65,9 @@ def draw_table(
     drawn = np.argwhere(~np.isnan(values))
     texts = {(d, n): format_int(int(values[d, n])) for d, n in drawn}
     box = axes.get_window_extent()
-    room = 0.09 * min(box.width, box.height) / axes.figure.dpi
-    size = font_size(texts.values(), room, 9)
+    inch = axes.figure.dpi * NUM_DIGITS  # over all cells
+    size = min(9, 0.6 * 72 * box.height / inch)
+    size = font_size(texts.values(), 0.9 * box.width / inch, size)
     cells = _draw_cells(axes, shades, (low, high), texts, size)
     for digit, number in texts:
         if values[digit, number] != output.pair_values[digit, number]:
@@ -93,24 +87,26 @@ def accuracy(predictions: Predictions) -> Figure:
     # Good models differ in the last percent, bad ones in all.
     low = min(np.nanmin(share) for share in shares.values())
     low = next(x for x in (99, 95, 90, 50, 0) if low >= x or x == 0)
-    columns = 2 if len(shares) <= 4 else 3
-    figure = new_figure(
-        "Right predictions by digit and number, in percent",
-        5 * columns,
-        0.6 + 4.4 * -(-len(shares) // columns),
+    sheet = Sheet(
+        "Right predictions by digit and number, in percent; colours begin at "
+        f"{low} %"
     )
-    grid = panels(figure, len(shares), columns)
+    grid = _add_panels(sheet, len(shares), 2)
     for axes, (name, share) in zip(grid, shares.items(), strict=True):
         texts = {
             (d, n): f"{share[d, n]:.1f}" if share[d, n] < 100 else "100"
             for d, n in np.argwhere(~np.isnan(share))
         }
-        drawn = _draw_cells(axes, share, (low, 100), texts, 9)
-        axes.set_title(name, fontsize=11)
-    figure.colorbar(
-        drawn, ax=grid, label="% right", shrink=0.4, aspect=30, pad=0.02
+        _draw_cells(axes, share, (low, 100), texts, 8)
+        set_title(axes, name)
+    return sheet.figure
+
+
+def _add_panels(sheet: Sheet, count: int, columns: int) -> list[Axes]:
+    height = 3.2 if columns <= 2 else 2.3
+    return sheet.add_grid(
+        count, columns, height, above=0.45, below=0.5, left=0.45
     )
-    return figure
 
 
 def _draw_cells(
@@ -123,7 +119,9 @@ def _draw_cells(
     """Draws cells by digit and number, coloured by `shades` from the one end to
     the other, with texts of `size` points."""
     low, high = ends
-    cells = axes.imshow(shades, cmap="cividis", vmin=low, vmax=high)
+    cells = axes.imshow(
+        shades, cmap="cividis", vmin=low, vmax=high, aspect="auto"
+    )
     axes.set_xticks(range(NUM_DIGITS))
     axes.set_yticks(range(NUM_DIGITS))
     axes.set_xlabel("number")

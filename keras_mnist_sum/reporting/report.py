@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation.mistakes import find_mistakes
@@ -20,13 +22,14 @@ from keras_mnist_sum.reporting import pair_tables
 from keras_mnist_sum.reporting.page import Section
 from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils import environment
+from keras_mnist_sum.utils.arguments import as_path
 
 PAGE = "index.html"
 _RUNTIMES = ("onnxruntime", "ai-edge-litert")
 # Pictures that a report may have: those of a confusion are named by output.
 _PICTURES = re.compile(
-    "(overview|examples|mistakes|confusion_[a-z0-9_]+|arithmetic|accuracy"
-    r"|reliability|values)\.png"
+    "(overview|curves|mistakes|confusion_[a-z0-9_]+|accuracy|reliability|values"
+    r"|examples|arithmetic)\.png"  # The last two of earlier versions.
 )
 
 
@@ -55,6 +58,7 @@ def check_folder(folder: Path) -> None:
         InputError: If it holds anything but an earlier report, or is not
             writable.
     """
+    folder = as_path(folder, "This must be the path of a folder")
     place = Path(os.path.realpath(folder))
     if place.is_symlink():
         raise InputError(
@@ -94,6 +98,7 @@ def save_report(
     tables: Mapping[str, np.ndarray],
     facts: Mapping[str, str],
     warnings: Sequence[str] = (),
+    curves: Path | None = None,
 ) -> None:
     """Writes a page, `index.html`, which needs no other file, and its
     pictures as PNG files.
@@ -105,6 +110,7 @@ def save_report(
             them; empty if there are none, or they cannot be seen.
         facts: What the page says first, by name: which model, which data.
         warnings: What is to be known before the numbers are believed.
+        curves: The picture of the run's learning curves, if there is one.
 
     Raises:
         InputError: If `check_folder` does, or the system refuses to write.
@@ -133,9 +139,14 @@ def save_report(
     with atomic_files.atomic_write(folder) as aside:
         aside.mkdir()
         sections = _sections(predictions, tables)
+        if curves and _is_picture(curves):
+            sections.insert(1, _learning(curves))
         for section in sections:
-            for name, figure in section.pictures.items():
-                figure.savefig(aside / name, dpi=150)
+            for name, picture in section.pictures.items():
+                if isinstance(picture, Path):
+                    shutil.copyfile(picture, aside / name)
+                else:
+                    picture.savefig(aside / name)
         text = page.render(facts, warnings, predictions, sections, aside)
         # The system's names of files may be no UTF-8.
         (aside / PAGE).write_text(
@@ -156,19 +167,16 @@ def _sections(
         Section(
             "At a glance",
             "Predictions for twenty test images, spread evenly over the set, "
-            "wrong ones bold and orange, and the tables that the model "
-            "learned.",
+            "wrong ones bold and orange. The tables have the value of each "
+            "output for each digit and number, wrong ones in an orange frame. "
+            "Learned tables are weights of the model. Without one, or where "
+            "the file does not show it, what is predicted most often for the "
+            "test images takes its place.",
             {
                 "overview.png": image_grids.overview(
                     predictions, tables, predictions.scores.title()
                 )
             },
-        ),
-        Section(
-            "Examples",
-            "The same images, with their labels beside the predictions. A "
-            "wrong one is bold and orange, and so is its image's frame.",
-            {"examples.png": image_grids.examples(predictions)},
         ),
         Section(
             "Mistakes",
@@ -188,16 +196,6 @@ def _sections(
             },
         ),
         Section(
-            "Arithmetic",
-            "The value of each output for each digit and number, wrong ones "
-            "in an orange frame. Learned tables are weights of the model. "
-            "Without one, or where the file does not show it, what is "
-            "predicted most often for the test images takes its place.",
-            {"arithmetic.png": pair_tables.arithmetic(predictions, tables)}
-            if len(predictions.task) > 1
-            else {},
-        ),
-        Section(
             "Accuracy by digit and number",
             "The share of test images of that digit for which the prediction "
             "with that number is right. Rows differ where digits are hard to "
@@ -208,9 +206,11 @@ def _sections(
             "Confidence",
             "The pairs in 15 bins of confidence. A point above the dashed line "
             "is a bin in which the model is right more often than it believes, "
-            "one below it less often. Calibration error is the distance from "
-            "the line, averaged over pairs. The bars count the pairs of each "
-            "bin, on a logarithmic scale.",
+            "one below it less often. A line through a point is its 95 % "
+            "interval, which counts each image once: if it crosses the dashed "
+            "line, the bin is too small to tell. Calibration error is the "
+            "distance from the line, averaged over pairs. The bars count the "
+            "pairs of each bin, on a logarithmic scale.",
             {"reliability.png": charts.reliability(predictions)},
         ),
     ]
@@ -224,3 +224,21 @@ def _sections(
             )
         )
     return sections
+
+
+def _learning(curves: Path) -> Section:
+    return Section(
+        "Learning curves",
+        "Wrong answers and loss of each output while it was trained, on "
+        "logarithmic scales, and the learning rate.",
+        {"curves.png": curves},
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.verify()
+    except Exception:  # None is there, or a file of any other kind.
+        return False
+    return True

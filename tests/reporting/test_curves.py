@@ -6,13 +6,13 @@ import dataclasses
 import numpy as np
 import pytest
 from matplotlib import image as picture
-from matplotlib.figure import Figure
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.reporting import curves
 from keras_mnist_sum.training.optimization import sample_learning_rates
+from tests.reporting.figures import check_texts
 
 CONFIG = Config(steps=12, batch_size=8)
 TITLE = "a title"
@@ -39,18 +39,6 @@ def save_curves(path, history, config=CONFIG):
     curves.save_curves(path, history, config.task, TITLE, rates)
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved."""
-    figures, save = [], Figure.savefig
-    monkeypatch.setattr(
-        Figure,
-        "savefig",
-        lambda figure, path: figures.append(figure) or save(figure, path),
-    )
-    return figures
-
-
 @pytest.mark.parametrize("validation", [True, False])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_curves_show_every_row_of_the_history(
@@ -59,20 +47,30 @@ def test_curves_show_every_row_of_the_history(
     run = Run(tmp_path)
     write_history(run.history, epochs, validation)
     save_curves(run.curves, run.history)
-    assert picture.imread(run.curves).shape == (780, 1000, 4)
+    assert picture.imread(run.curves).shape[1:] == (1200, 4)
     [figure] = drawn
+    check_texts(figure)
     panels = {axes.get_title(): axes for axes in figure.axes}
     assert {"digit", "sum", "difference", "learning rate"} < set(panels)
     steps = [5, 10, 12][:epochs]
+    begins = [0, *steps[:-1]]
     for axes in figure.axes[:-1]:
-        lines = axes.get_lines()
-        assert len(lines) == 1 + validation
-        for line in lines:
+        training, *validated = axes.get_lines()
+        # A mean stands at the middle of the steps that it was taken of.
+        middles = [sum(ends) / 2 for ends in zip(begins, steps)]
+        assert list(training.get_xdata()) == middles
+        [bars] = [x.get_segments() for x in axes.collections]
+        assert [list(bar[:, 0]) for bar in bars] == [
+            list(ends) for ends in zip(begins, steps)
+        ]
+        assert len(validated) == validation
+        for line in validated:
             assert list(line.get_xdata()) == steps
     [training, *_] = panels["sum"].get_lines()
     assert list(training.get_ydata()) == pytest.approx(
-        [50, 75, 100 - 50 / 3][:epochs]
+        [50, 25, 50 / 3][:epochs]
     )
+    assert panels["sum"].get_yscale() == "log"
     schedule, dots = panels["learning rate"].get_lines()
     assert schedule.get_ydata().max() == pytest.approx(0.003, rel=0.05)
     assert list(dots.get_xdata()) == steps
@@ -84,8 +82,26 @@ def test_each_panel_says_where_it_ended(tmp_path, drawn):
     write_history(tmp_path / "h.csv", val_sum_accuracy=0.125, val_sum_loss=7.5)
     save_curves(tmp_path / "c.png", tmp_path / "h.csv")
     said = [[text.get_text() for text in axes.texts] for axes in drawn[0].axes]
-    assert ["● training 83.33 %", "◆ validation 12.50 %"] in said
-    assert ["● training 0.333", "◆ validation 7.500"] in said
+    assert ["● 16.67 %", "◆ 87.50 %"] in said
+    assert ["● 0.333", "◆ 7.500"] in said
+    assert [x.get_text() for x in drawn[0].legends[0].get_texts()] == [
+        "training: mean over an epoch",
+        "validation: after an epoch",
+    ]
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.0])
+def test_flawless_and_hopeless_epochs_are_drawn(tmp_path, drawn, accuracy):
+    write_history(
+        tmp_path / "h.csv", val_sum_accuracy=accuracy, digit_accuracy=accuracy
+    )
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv")
+    check_texts(drawn[0])
+    for axes in drawn[0].axes[:-1]:
+        low, high = axes.get_ylim()
+        for line in axes.get_lines():
+            assert (low <= line.get_ydata()).all()
+            assert (line.get_ydata() <= high).all()
 
 
 def test_losses_below_zero_are_drawn(tmp_path, drawn):

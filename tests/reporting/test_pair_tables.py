@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from keras_mnist_sum.reporting import pair_tables
+from keras_mnist_sum.reporting.layout import Sheet
 from keras_mnist_sum.task import DIFFERENCES
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_predictions
@@ -15,20 +16,25 @@ from tests.reporting.figures import outlined_cells
 PRODUCT = Task.named(("product", "digit", "greater"))
 
 
+def tables_of(predictions, learned):
+    sheet = Sheet("a title")
+    pair_tables.add_tables(sheet, predictions, learned)
+    return sheet.figure.axes
+
+
 @pytest.mark.parametrize("difference", DIFFERENCES)
 def test_wrong_cells_of_learned_tables_are_outlined(digits, difference):
     task = Task.named(difference=difference)
     predictions = known_predictions(digits, task=task)
     tables = right_tables(task)
     tables["sum"][4, 5] = np.roll(tables["sum"][4, 5], 1)
-    figure = pair_tables.arithmetic(predictions, tables)
-    sums, differences = figure.axes
+    sums, differences = tables_of(predictions, tables)
     assert outlined_cells(sums) == {(4, 5)}
     assert outlined_cells(differences) == set()
     assert cell_texts(sums)[4, 5] == "10" and cell_texts(sums)[9, 9] == "18"
     low = "9" if difference == "absolute" else "−9"
     assert cell_texts(differences)[0, 9] == low
-    assert sums.get_title() == "sum, learned: 99 of 100 cells right"
+    assert sums.get_title() == "sum\nlearned: 99 of 100 cells right"
 
 
 def test_without_tables_the_most_common_predictions_are_drawn(digits):
@@ -39,13 +45,12 @@ def test_without_tables_the_most_common_predictions_are_drawn(digits):
     predictions = known_predictions(digits, change)
     learned = right_tables(predictions.task)["sum"]
     for tables in ({}, {"sum": learned}):
-        figure = pair_tables.arithmetic(predictions, tables)
-        sums, differences = figure.axes
+        sums, differences = tables_of(predictions, tables)
         assert sums.get_title().startswith(
-            "sum, learned" if tables else "sum, predicted most often"
+            "sum\nlearned" if tables else "sum\npredicted most often"
         )
         assert differences.get_title() == (
-            "difference, predicted most often: 90 of 100 cells right"
+            "difference\npredicted most often: 90 of 100 cells right"
         )
         assert outlined_cells(sums) == set()
         assert outlined_cells(differences) == {
@@ -58,8 +63,7 @@ def test_tables_are_drawn_of_every_output_of_a_task(digits):
     learned = right_tables(PRODUCT)["product"]
     learned[7, 5] = np.eye(len(learned[7, 5]))[-1]  # 81
     predictions = known_predictions(digits, task=PRODUCT)
-    figure = pair_tables.arithmetic(predictions, {"product": learned})
-    products, greater = figure.axes
+    products, greater = tables_of(predictions, {"product": learned})
     assert outlined_cells(products) == {(7, 5)}
     for digit, number in np.ndindex(10, 10):
         value = 81 if (digit, number) == (7, 5) else digit * number
@@ -67,7 +71,7 @@ def test_tables_are_drawn_of_every_output_of_a_task(digits):
         expected = "1" if digit > number else "0"
         assert cell_texts(greater)[digit, number] == expected
     assert greater.get_title() == (
-        "greater, predicted most often: 100 of 100 cells right"
+        "greater\npredicted most often: 100 of 100 cells right"
     )
 
 

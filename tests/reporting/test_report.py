@@ -36,10 +36,7 @@ from tests.evaluation.known_model import right_tables
 TASK = Task.named()
 
 # The pictures of every report, besides a confusion for each output.
-SHARED = (
-    *("overview.png", "examples.png", "mistakes.png", "arithmetic.png"),
-    *("accuracy.png", "reliability.png"),
-)
+SHARED = (*("overview.png", "mistakes.png", "accuracy.png", "reliability.png"),)
 FACTS = {"model": "a <b>model</b> & more", "data": "fifty images"}
 
 
@@ -92,15 +89,18 @@ def test_numbers_on_the_page_are_the_scores(page, predictions):
     scores = predictions.scores
     rows = re.findall(
         r"<tr><th>([^<]*)</th><td>([\d,]+)</td><td>([\d.]+) %</td>"
-        r"<td>([^<]*)</td></tr>",
+        r"<td>([^<]*)</td><td>([^<]*)</td></tr>",
         page,
     )
-    assert {name: int(count) for name, count, _, _ in rows} == {
+    assert {name: int(count) for name, count, *_ in rows} == {
         **scores.correct,
         "all": scores.all_correct,
         "contradictory": scores.contradictory,
     }
-    for name, count, share, error in rows:
+    for name, count, share, interval, error in rows:
+        if name in scores.interval:
+            low, high = scores.interval[name]
+            assert interval == f"{100 * low:.2f} to {100 * high:.2f}"
         assert share == f"{100 * int(count) / 500:.2f}"
         if name in scores.calibration_error:
             percent = 100 * scores.calibration_error[name]
@@ -144,13 +144,35 @@ def test_page_shows_the_files_beside_it_and_loads_nothing(page, folder):
     shown = [base64.b64decode(uri) for uri in uris]
     for name in names - {"mistakes.png"}:  # the page has them one by one
         assert (folder / name).read_bytes() in shown
-    assert (
-        re.findall(r'(?:src|href|url)\b *[=(] *["\']?(?!"?data:)', page) == []
-    )
+    # Links lead to places of the page, and images are in it.
+    leading = r'(?:src|href|url)\b *[=(] *["\']?(?!"?(?:data:|#))'
+    assert re.findall(leading, page) == []
     assert not re.search(r"https?:|//|<script|<link|@import", re.sub(
         r"base64,[^\"]*", "", page))  # fmt: skip
     assert "default-src 'none'; img-src data:" in page
     assert page.count("<img ") == page.count(" alt=") == len(uris)
+
+
+def test_contents_lead_to_every_section_once(page):
+    links = re.findall(r'<a href="#([^"]*)">', page)
+    assert links == re.findall(r'<h2 id="([^"]*)">', page)
+    assert len(set(links)) == len(links) > 4
+    uris = re.findall(r'src="(data:[^"]*)"', page)
+    assert len(set(uris)) == len(uris)
+
+
+def test_learning_curves_of_a_run_are_on_the_page(
+    predictions, tmp_path, one_picture
+):
+    curves, folder = tmp_path / "of the run.png", tmp_path / "report"
+    Figure((1, 1)).savefig(curves)
+    for written in (True, False):
+        if not written:  # By whatever happened to the run.
+            curves.write_bytes(b"no picture")
+        report.save_report(folder, predictions, {}, FACTS, curves=curves)
+        page = (folder / report.PAGE).read_text()
+        assert ("Learning curves" in page) == written
+        assert (folder / "curves.png").exists() == written
 
 
 def test_page_is_readable_in_the_dark_too(page):
