@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.tensorflow.trainer import reduce_per_replica
 
 from benchmarks.timing import checkpointing
 from benchmarks.timing import seconds_of_a_step
@@ -113,12 +112,11 @@ class Worker:
     def _count_collectives(self) -> int:
         """In a step as `fit` has it: with its input, and the means of its
         logs over all replicas."""
-        strategy = self.devices.strategy
+        self.model.make_train_function()
 
         @tf.function
         def step(batches: tf.data.Iterator) -> Any:
-            logs = strategy.run(self.model.train_step, (next(batches),))
-            return reduce_per_replica(logs, strategy, reduction="auto")
+            return self.model.train_function([next(batches)])
 
         graph = step.get_concrete_function(iter(self.shares)).graph
         functions = graph.as_graph_def().library.function

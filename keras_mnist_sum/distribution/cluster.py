@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from keras_mnist_sum.distribution import slurm_step
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 
@@ -96,7 +97,7 @@ def find_cluster(slurm: bool = False) -> Cluster | None:
     if text:
         return _parse(text)
     if slurm and os.environ.get("SLURM_STEP_NUM_TASKS"):
-        return _find_slurm_step()
+        return Cluster(*slurm_step.find_step())
     return None
 
 
@@ -153,34 +154,6 @@ def _jobs_and_task(config: Any) -> tuple[dict[str, list[str]], str, int]:
             f"there is no {job} {index}: the last is {len(jobs[job]) - 1}"
         )
     return jobs, job, int(index)
-
-
-def _find_slurm_step() -> Cluster:
-    import tensorflow as tf
-
-    try:
-        tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
-        job = int(os.environ["SLURM_JOB_ID"])
-        step = int(os.environ.get("SLURM_STEP_ID", 0))
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            # Other ports than those of the step or the job before, which may
-            # run on the same machine.
-            port_base=10_000 + (31 * job + step) * tasks % 20_000,
-            # Which GPUs are whose is left to Slurm (--gpus-per-task); the
-            # resolver refuses to count tasks without counting GPUs.
-            gpus_per_node=tasks,
-            gpus_per_task=1,
-            auto_set_gpu=False,
-        )
-        addresses = resolver.cluster_spec().as_dict()["worker"]
-        _, index = resolver.get_task_info()
-    except Exception as error:
-        # A missing variable, a missing scontrol, a list that cannot be read.
-        raise InputError(
-            "Cannot read the job step of Slurm: start this by srun. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
-    return Cluster(tuple(addresses), index)
 
 
 def free_addresses(count: int) -> tuple[str, ...]:

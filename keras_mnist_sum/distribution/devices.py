@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import logging
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -15,13 +16,18 @@ import tensorflow as tf
 
 from keras_mnist_sum.config import STRATEGIES
 from keras_mnist_sum.distribution import multi_worker
+from keras_mnist_sum.distribution import unused_gpus
+from keras_mnist_sum.distribution import whole_batch
 from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.precision import FAST
 from keras_mnist_sum.distribution.precision import choose_precision
 from keras_mnist_sum.distribution.precision import find_fast
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.utils import environment
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class Distribution:
         if self.replicas > 1:
             for layer in model.layers:
                 if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.synchronized = True
+                    whole_batch.synchronize(layer)
         if self.workers > 1:
             return multi_worker.MultiWorkerModel(
                 model.input, model.output, name=model.name
@@ -221,7 +227,8 @@ class Distribution:
 def find_devices(name: str = "auto") -> Distribution:
     """Finds the devices to train on. Call it before TensorFlow computes.
 
-    Of several workers, each waits here for the others.
+    Of several workers, each waits here for the others. A line of warning says
+    why a GPU that is there is not used.
 
     Args:
         name: `"single"` for one device; `"mirrored"` for all GPUs of this
@@ -236,14 +243,17 @@ def find_devices(name: str = "auto") -> Distribution:
             describe a cluster.
         WorkerLostError: If the workers did not come together.
     """
-    if name not in STRATEGIES:
+    if not isinstance(name, str) or name not in STRATEGIES:
         raise InputError(
             f"`strategy` must be one of {', '.join(STRATEGIES)}. "
-            f"Received: strategy={name!r}"
+            f"Received: strategy={shown(name)}"
         )
     cluster = find_cluster(slurm=name == "multi_worker")
     workers = len(cluster.addresses) if cluster else 0
     gpus = tf.config.list_physical_devices("GPU")
+    computes = keras.backend.backend() == "tensorflow" and name != "tpu"
+    if computes and not gpus and (unused := unused_gpus.explain()):
+        _logger.warning(unused)
     if name == "auto":
         name = "mirrored" if gpus else "single"
         if workers > 1:

@@ -15,6 +15,7 @@ from typing import Any
 from typing import TextIO
 
 from keras_mnist_sum.distribution import heartbeat
+from keras_mnist_sum.distribution import launch_arguments
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.cluster import free_addresses
 from keras_mnist_sum.distribution.gpus import share_gpus
@@ -25,6 +26,10 @@ from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.distribution.signals import drop_lost_terminal
 from keras_mnist_sum.distribution.signals import handle_signals
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
+from keras_mnist_sum.utils.arguments import as_flag
+from keras_mnist_sum.utils.arguments import as_integer
+from keras_mnist_sum.utils.standard_streams import writable
 
 # Exit codes after which nothing is started again: done, wrong input,
 # divergence, stopped by SIGHUP or SIGINT, nobody reads, stopped by SIGTERM.
@@ -38,7 +43,7 @@ _logger = logging.getLogger(__name__)
 
 
 def launch(
-    command: Sequence[str],
+    command: launch_arguments.Command,
     workers: int,
     max_restarts: int = 3,
     timeout: float = 300.0,
@@ -58,7 +63,8 @@ def launch(
     warning names the ports.
 
     Args:
-        command: A Python program and its arguments: `["train.py", ...]`.
+        command: A Python program and its arguments: `["train.py", ...]`, or
+            `["-m", "module", ...]`; one without arguments may stand alone.
         workers: Number of processes.
         max_restarts: How often all may be started again.
         timeout: Seconds.
@@ -71,20 +77,14 @@ def launch(
         that was passed on.
 
     Raises:
-        InputError: If the numbers are not positive, the program is missing, or
-            there are more workers than GPUs.
+        InputError: If the numbers are not positive, the program is missing,
+            there are more workers than GPUs, or the system starts none.
     """
-    if not 1 <= workers <= _MOST_WORKERS or max_restarts < 0 or not timeout > 0:
-        raise InputError(
-            f"A launch needs 1 to {_MOST_WORKERS} workers, seconds, and "
-            f"no negative one of restarts. Received: workers={workers}, "
-            f"max_restarts={max_restarts}, timeout={timeout}"
-        )
-    if not command or not Path(command[0]).is_file():
-        raise InputError(
-            "A launch needs a Python program and its arguments, after --. "
-            f"Received: {' '.join(command)!r}"
-        )
+    workers = as_integer(workers, "workers", 1, _MOST_WORKERS)
+    max_restarts = as_integer(max_restarts, "max_restarts", 0)
+    timeout = launch_arguments.as_seconds(timeout, "timeout")
+    share_network = as_flag(share_network, "share_network")
+    words = launch_arguments.as_words(command)
     shares = share_gpus(workers)
     restarts = 0
     received: list[int] = []
@@ -111,7 +111,7 @@ def launch(
         while True:
             job = _Job(received, network)
             try:
-                job.start(command, shares, Path(folder))
+                job.start(words, shares, Path(folder))
                 code, reason = job.watch(timeout)
             finally:
                 job.kill()
@@ -159,7 +159,7 @@ class _Job:
             )
         for index, share in enumerate(shares):
             file = heartbeat.HeartbeatFile(folder / str(index))
-            process = subprocess.Popen(
+            process = _started(
                 command_within(self.network, [sys.executable, *command]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -172,6 +172,7 @@ class _Job:
                     **share,
                     "TF_CONFIG": Cluster(addresses, index).to_tf_config(),
                     "PYTHONUNBUFFERED": "1",
+                    "PYTHONIOENCODING": "utf-8",  # as it is read here
                     heartbeat.HEARTBEAT: str(file.path),
                     heartbeat.LAUNCHER: str(os.getpid()),
                 },
@@ -249,16 +250,18 @@ class _Job:
             return 128 - code, f"worker {index} was ended by {name}"
         return code, f"worker {index} ended with exit code {code}"
 
-    def _pump(self, source: Any, target: TextIO, index: int) -> None:
+    def _pump(self, source: Any, target: TextIO | None, index: int) -> None:
         """Has a thread write each line behind the worker's number."""
 
         def pump() -> None:
             with source:
                 for line in source:
+                    if target is None:  # It is closed.
+                        continue
                     try:
-                        target.write(f"[{index}] {line}")
+                        target.write(writable(f"[{index}] {line}", target))
                         target.flush()
-                    except OSError:
+                    except (OSError, ValueError):
                         self.unread.set()  # And read on: workers write on.
 
         self.pumps.append(threading.Thread(target=pump, daemon=True))
@@ -277,6 +280,16 @@ class _Job:
             process.wait()
         for pump in self.pumps:
             pump.join(_EXIT_SECONDS)
+
+
+def _started(command: list[str], **named: Any) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(command, **named)
+    except OSError as error:
+        raise InputError(
+            "The system must let a worker be started. "
+            f"Received: {shown(error.strerror)} for {shown(command[-1])}"
+        ) from error
 
 
 def _say(text: str) -> None:

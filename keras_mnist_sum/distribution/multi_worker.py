@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -89,7 +90,7 @@ class MultiWorkerModel(keras.Model):
     """A functional model that `fit` can train on several machines.
 
     Keras 3's own fails there, for two reasons, both fixed here by overriding
-    methods that are private or not made for it, so Keras stays pinned:
+    methods that are private, so Keras stays pinned:
 
     - Before the first step it averages a batch over all replicas, to learn
       its shape, and cannot average a nested one
@@ -111,12 +112,17 @@ class MultiWorkerModel(keras.Model):
         with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        return _with_an_axis(super().train_step(data))
+    def _make_function(self, step_function: Callable[..., Any]) -> Any:
+        names: list[str] = []
 
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        return _with_an_axis(super().test_step(data))
+        def step(data: Any) -> tf.Tensor:
+            logs = step_function(data)
+            names[:] = logs
+            dtype = keras.config.floatx()
+            # Of shape (1, logs): averaged in one message, not in one for each.
+            return tf.stack([tf.cast(x, dtype) for x in logs.values()])[None]
 
-
-def _with_an_axis(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+        function = super()._make_function(step)
+        return lambda data: dict(
+            zip(names, tf.unstack(function(data)), strict=True)
+        )

@@ -14,6 +14,7 @@ from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.utils.standard_streams import drop
 
 HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none.
+_STEP = "SLURM_STEP_ID"  # of what srun starts
 
 
 @contextlib.contextmanager
@@ -55,16 +56,20 @@ class StopRequests:
     `deferred()` they are only noted, so that the work can end where it can be
     resumed.
 
-    A second signal ends the process at once, except under a launcher, which
-    kills by itself, and except SIGHUP: of a closed terminal a process may hear
-    from its shell and from the system. Outside the main thread, where Python
-    handles no signals, nothing changes.
+    A second signal ends the process at once, except under a launcher or, for
+    SIGTERM, Slurm, which kill by themselves, and except SIGHUP: of a closed
+    terminal a process may hear from its shell and from the system. Outside the
+    main thread, where Python handles no signals, nothing changes.
 
     Attributes:
         received: The signal that came, or `None`.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [HANGUP]))
+    SIGNALS: tuple[signal.Signals, ...] = (
+        signal.SIGINT,
+        signal.SIGTERM,
+        *filter(None, [HANGUP]),
+    )
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -93,8 +98,10 @@ class StopRequests:
         if signum == HANGUP:
             drop_lost_terminal()
         if self.received is not None:
-            # The launcher repeats SIGTERM.
-            if heartbeat.is_watched() or signum == HANGUP:
+            # The launcher repeats SIGTERM, and so does Slurm when a task of
+            # the same step has ended, or time is up.
+            by_slurm = signum == signal.SIGTERM and _STEP in os.environ
+            if heartbeat.is_watched() or by_slurm or signum == HANGUP:
                 return
             os._exit(128 + signum)
         self.received = signum

@@ -13,6 +13,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.cluster import free_addresses
+from keras_mnist_sum.distribution.slurm_step import expand_names
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 from tests import interrupted
@@ -31,27 +32,45 @@ def job_step(monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("TF_CONFIG", "")
+    monkeypatch.setenv("PATH", "")  # Without Slurm's own tools.
 
 
 def test_slurm_tasks_are_the_workers(job_step):
     before = dict(os.environ)
     cluster = find_cluster(slurm=True)
     assert cluster.worker == 1
-    assert cluster.addresses == ("n1:10651", "n1:10652", "n2:10651")
+    assert cluster.addresses == ("n1:10651", "n1:10652", "n2:10653")
     assert dict(os.environ) == before
 
 
-@pytest.mark.parametrize("name, value", [("JOB_ID", 20008), ("STEP_ID", 1)])
-def test_next_slurm_job_or_step_has_other_ports(
+@pytest.mark.parametrize(
+    "name, value", [("JOB_ID", 20008), ("STEP_ID", 1), ("RESTART_COUNT", 1)]
+)
+def test_next_slurm_job_step_or_restart_has_other_ports(
     job_step, monkeypatch, name, value
 ):
+    """Those before may still run."""
     first = find_cluster(slurm=True).addresses
     monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert not set(find_cluster(slurm=True).addresses) & set(first)
 
 
 @pytest.mark.parametrize(
-    "name, value", [("PROCID", None), ("STEP_NUM_TASKS", "many")]
+    "name, value",
+    [
+        ("PROCID", None),
+        ("PROCID", "3"),
+        ("PROCID", "-1"),
+        ("STEP_NUM_TASKS", "many"),
+        ("STEP_NUM_TASKS", "4"),
+        ("STEP_TASKS_PER_NODE", "2"),
+        ("STEP_TASKS_PER_NODE", "2,1(y2)"),
+        ("STEP_TASKS_PER_NODE", "3(x99999999999)"),
+        ("STEP_NODELIST", "n[1-2"),
+        ("STEP_NODELIST", "n[1-99999999999]"),
+        ("STEP_NODELIST", "n[1-9999]a[1-9999]"),
+        ("STEP_NODELIST", "n[2-1]"),
+    ],
 )
 def test_rejects_a_broken_slurm_job_step(job_step, monkeypatch, name, value):
     monkeypatch.setenv(f"SLURM_{name}", value or "")
@@ -59,6 +78,44 @@ def test_rejects_a_broken_slurm_job_step(job_step, monkeypatch, name, value):
         monkeypatch.delenv(f"SLURM_{name}")
     with pytest.raises(InputError, match="by srun. Received: .*Error"):
         find_cluster(slurm=True)
+
+
+def test_rejects_slurm_tasks_in_another_order(job_step, monkeypatch):
+    monkeypatch.setenv("SLURM_NODEID", "1")
+    with pytest.raises(InputError, match="block. Received: task 1 on node 1"):
+        find_cluster(slurm=True)
+
+
+def test_slurm_says_at_which_address_it_reaches_a_node(
+    job_step, monkeypatch, tmp_path
+):
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(
+        "#!/bin/sh\n"
+        "echo NodeName=n1 Arch=x NodeAddr=10.0.0.1 NodeHostName=a Port=1\n"
+        "echo NodeName=n2 Arch=x NodeAddr=fd00::2 NodeHostName=b Port=1\n"
+    )
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_cluster(slurm=True).addresses == (
+        "10.0.0.1:10651",
+        "10.0.0.1:10652",
+        "[fd00::2]:10653",
+    )
+
+
+@pytest.mark.parametrize(
+    "node_list, names",
+    [
+        ("n1", "n1"),
+        ("n[1-2,5]", "n1 n2 n5"),
+        ("a[08-11],b", "a08 a09 a10 a11 b"),
+        ("r[1-2]n[01-02]", "r1n01 r1n02 r2n01 r2n02"),
+        ("gpu-a-[1,3].site", "gpu-a-1.site gpu-a-3.site"),
+    ],
+)
+def test_reads_slurm_s_lists_of_nodes(node_list, names):
+    assert expand_names(node_list) == names.split()
 
 
 def test_slurm_is_only_asked_where_it_is_meant(job_step):

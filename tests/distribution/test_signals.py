@@ -52,12 +52,19 @@ with StopRequests() as requests, requests.deferred():
 """
 
 
-@pytest.mark.parametrize("watched, code", [("", 143), ("a file", 0)])
-def test_second_signal_ends_the_process_unless_a_launcher_does(watched, code):
+@pytest.mark.parametrize(
+    "variables, code",
+    [
+        ({}, 143),
+        ({heartbeat.HEARTBEAT: "a file"}, 0),
+        ({"SLURM_STEP_ID": "0"}, 0),
+    ],
+)
+def test_second_signal_ends_the_process_unless_a_launcher_does(variables, code):
     process = subprocess.run(
         [sys.executable, "-c", SECOND],
         cwd=ROOT,
-        env={**os.environ, heartbeat.HEARTBEAT: watched},
+        env={**os.environ, **variables},
     )
     assert process.returncode == code
 
