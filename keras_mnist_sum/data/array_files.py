@@ -1,7 +1,6 @@
 """Files of arrays, read as data and within limits.
 
 What such a file claims is compared with its size before memory is asked for.
-Nothing but a regular file is opened: a pipe or a device may have no end.
 """
 
 import contextlib
@@ -9,10 +8,10 @@ import gzip
 import io
 import math
 import os
-import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,37 +21,14 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.regular_files import open_regular
+from keras_mnist_sum.utils.zip_archives import open_zip
 
 # What a damaged file may raise, where NumPy does not read it.
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error)
 _GZIP = b"\x1f\x8b"
 _LONGEST_HEADER = 2**14  # bytes of an array's
 _MOST_ARRAYS = 1_000
-
-
-@contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Opens a regular file to read.
-
-    Raises:
-        OSError: If it is another kind of file, or has changed when the block
-            ends.
-    """
-    # Opening some devices does something: they are not even opened.
-    if path.exists() and not path.is_file():
-        raise OSError("it is no regular file")
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError("it is no regular file")
-        yield file
-        after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (
-        after.st_size,
-        after.st_mtime_ns,
-    ):
-        raise OSError("it changed while it was read")
 
 
 @contextlib.contextmanager
@@ -167,7 +143,7 @@ def npz_headers(file: BinaryIO) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 @contextlib.contextmanager
 def _opened_npz(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             yield archive
     except ValueError:
         raise
@@ -194,12 +170,16 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     return array
 
 
-def read_npy(path: Path, largest: int) -> np.ndarray:
+def read_npy(
+    path: Path, largest: int, check: Callable[[tuple[int, ...], np.dtype], None]
+) -> np.ndarray:
     """Reads an array of numbers or text from a file by `numpy.save`.
 
     Args:
         path: The file.
         largest: The most bytes that it may have.
+        check: Called with the shape and the dtype, before the array is read,
+            to raise an error.
 
     Raises:
         InputError: If it is not such a file, is not whole, holds Python objects
@@ -210,7 +190,9 @@ def read_npy(path: Path, largest: int) -> np.ndarray:
             size = os.fstat(file.fileno()).st_size
             if size > largest:
                 raise ValueError("it is too large")
-            _refuse_objects(_npy_header(file, size, "it")[1], "it")
+            shape, dtype = _npy_header(file, size, "it")
+            _refuse_objects(dtype, "it")
+            check(shape, dtype)
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # A damaged header may raise anything.

@@ -1,6 +1,7 @@
 """Arrays that took a while to decode, kept for the next process."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ from keras_mnist_sum.data import array_files
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.atomic_files import remove
+from keras_mnist_sum.utils.regular_files import open_regular
 
 _LARGEST = 2**30  # bytes
 _MOST_FILES = 8  # that are kept, the newest
@@ -31,6 +33,7 @@ def cached(
     files: Iterable[Path],
     decode: Callable[[], dict[str, Any]],
     purpose: str = "",
+    largest: int = 2**33,
 ) -> dict[str, Any]:
     """Returns what `decode()` returns, or returned for the same files before.
 
@@ -42,18 +45,22 @@ def cached(
         files: All files that `decode` reads, in a fixed order.
         decode: Returns arrays by name.
         purpose: What else the arrays depend on.
+        largest: The most bytes that a file may have.
 
     Raises:
-        OSError: If a file is no regular one, or changes meanwhile.
+        OSError: If a file is no regular one or too large, or changes meanwhile.
     """
     files = list(files)
+    for each in files:  # Before any of them is read.
+        if os.stat(each).st_size > largest:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(each))
     source = _digest(files, purpose)
     try:
         path = folder() / f"{source}.npz"
     except RuntimeError:  # There is no home.
         return decode()
     try:
-        with array_files.open_regular(path) as kept:
+        with open_regular(path) as kept:
             seal = kept.readline(200)
             content = kept.read(_LARGEST)
         if seal == _seal(source, content):
@@ -74,7 +81,7 @@ def cached(
 def _digest(files: list[Path], purpose: str) -> str:
     sha256 = hashlib.sha256()
     for path in files:
-        with array_files.open_regular(path) as file:
+        with open_regular(path) as file:
             while chunk := file.read(2**20):
                 sha256.update(chunk)
     sha256.update(purpose.encode())

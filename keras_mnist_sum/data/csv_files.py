@@ -1,5 +1,6 @@
 """Tables of text: a row for each image, with its label and its pixels."""
 
+import contextlib
 import functools
 import io
 import itertools
@@ -49,6 +50,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
         InputError: If it is no such table, has no labels or is too large.
     """
     try:
+        with _opened(path):  # Before all of it is read, to know it again.
+            pass
         return cache.cached([path], functools.partial(_read, path), "csv")
     except InputError:
         raise
@@ -60,17 +63,26 @@ def read(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[list[str], str, Iterator[str]]]:
+    """The names of the columns, if there are any, what separates them, and the
+    rows."""
     with array_files.open_unpacked(path) as file:
-        text = io.TextIOWrapper(file, "utf-8-sig")
+        text = io.TextIOWrapper(file, "utf-8-sig")  # It closes the file.
         lines = _lines(text)
-        first = next(lines, "")
+        first, second = next(lines, ""), next(lines, "")
         separator = max(",;\t", key=first.count)
         names = [name.strip(" \"'\r\n") for name in first.split(separator)]
         if not _PIXELS <= len(names) <= _MOST_COLUMNS:
             raise ValueError(f"it has {len(names)} columns")
+        rows = [second] if second else []
         if all(map(_may_be_a_pixel, names)):
-            names, lines = [], itertools.chain([first], lines)
+            names, rows = [], [first, *rows]
+        yield names, separator, itertools.chain(rows, lines)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with _opened(path) as (names, separator, lines):
         chunks = []
         while rows := list(itertools.islice(lines, _CHUNK)):
             chunk = np.loadtxt(
@@ -81,9 +93,20 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             chunks.append(small if np.array_equal(small, chunk) else chunk)
     if not chunks:
         raise ValueError("it has no rows")
-    table = np.concatenate(chunks)
-    del chunks  # They may be large.
-    return _split(names, table, path)
+    return _split(names, _joined(chunks), path)
+
+
+def _joined(chunks: list[np.ndarray]) -> np.ndarray:
+    """All rows. Takes the chunks out of the list: they may be large."""
+    if len({chunk.shape[1] for chunk in chunks}) > 1:
+        raise ValueError("its rows have not equally many columns")
+    end = sum(map(len, chunks))
+    table = np.empty((end, chunks[0].shape[1]), np.result_type(*chunks))
+    while chunks:
+        chunk = chunks.pop()
+        table[end - len(chunk) : end] = chunk
+        end -= len(chunk)
+    return table
 
 
 def _lines(text: io.TextIOBase) -> Iterator[str]:
@@ -91,6 +114,8 @@ def _lines(text: io.TextIOBase) -> Iterator[str]:
     for count, line in enumerate(iter(lambda: text.readline(_LONGEST), "")):
         if count > MOST_EXAMPLES:  # The first may be the names.
             raise ValueError(f"it has more than {MOST_EXAMPLES:,} rows")
+        if len(line) == _LONGEST:
+            raise ValueError(f"its line {count + 1} is too long")
         if line.strip():
             yield line
 

@@ -79,14 +79,22 @@ def as_images(images: Any, where: str = "the arguments") -> np.ndarray:
 
 def _without_channels(array: np.ndarray) -> np.ndarray:
     if array.ndim == 4:
-        for axis in (3, 1):
+        # Of no channels there is no first.
+        for axis in (axis for axis in (3, 1) if array.shape[axis]):
             first = array.take([0], axis)
             if first.shape[1:] in ((*ARRAY_SHAPE, 1), (1, *ARRAY_SHAPE)) and (
                 array.shape[axis] == 1
-                or (array.shape[axis] == 3 and np.all(array == first))
+                or (array.shape[axis] == 3 and _are_equal(array, first))
             ):
                 return first.squeeze(axis)
     return array
+
+
+def _are_equal(array: np.ndarray, other: np.ndarray) -> bool:
+    return all(
+        np.all(array[start : start + _ROWS] == other[start : start + _ROWS])
+        for start in range(0, len(array), _ROWS)
+    )
 
 
 def _as_bytes(images: np.ndarray, where: str) -> np.ndarray:
@@ -170,14 +178,15 @@ def _numbers_of_text(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "OUS":
         try:
             return array.astype("U").astype("int64")
-        except (ValueError, TypeError, OverflowError):
+        except Exception:  # Objects raise what they like.
             pass
     return array
 
 
 def _as_array(value: Any) -> np.ndarray | None:
     try:
-        return np.asarray(value)
+        # What is masked in an array has no value.
+        return None if np.ma.is_masked(value) else np.asarray(value)
     except Exception:  # Other libraries' arrays raise what they like.
         return None
 

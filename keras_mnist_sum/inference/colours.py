@@ -7,7 +7,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.inference.image_files import USEFUL_SIDE
+from keras_mnist_sum.utils.image_files import USEFUL_SIDE
 
 _STRIP = 2**20  # pixels that are worked on at once
 _ORIENTATION = 0x0112  # the tag in EXIF

@@ -9,13 +9,13 @@ from PIL import Image
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.colours import colours_of
 from keras_mnist_sum.inference.colours import in_8_bits
-from keras_mnist_sum.inference.image_files import MOST_PIXELS
-from keras_mnist_sum.inference.image_files import has_frames
-from keras_mnist_sum.inference.image_files import read_picture
 from keras_mnist_sum.inference.regions import box_of
 from keras_mnist_sum.inference.regions import highest_near
 from keras_mnist_sum.inference.strokes import find_strokes
 from keras_mnist_sum.task import IMAGE_SHAPE
+from keras_mnist_sum.utils.image_files import MOST_PIXELS
+from keras_mnist_sum.utils.image_files import has_frames
+from keras_mnist_sum.utils.image_files import read_picture
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 
@@ -104,6 +104,10 @@ def _prepared(image: Image.Image) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
+    if np.ma.is_masked(array):
+        raise InputError(
+            "A picture must have all its pixels. Received: masked ones"
+        )
     channels = array.shape[2:]
     if array.ndim not in (2, 3) or channels not in ((), (1,), (3,), (4,)):
         raise InputError(

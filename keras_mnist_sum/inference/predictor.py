@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import overload
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.formats.any_model import IN_MEMORY
 from keras_mnist_sum.formats.any_model import AnyModel
@@ -21,6 +23,8 @@ from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.formats.open import check_difference
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.inference.answer import Answer
+from keras_mnist_sum.inference.pairs import as_array
+from keras_mnist_sum.inference.pairs import as_numbers
 from keras_mnist_sum.inference.pairs import as_pairs
 from keras_mnist_sum.inference.pairs import check_number
 from keras_mnist_sum.inference.pictures import Picture
@@ -64,11 +68,13 @@ class Predictor:
         self, model: AnyModel | Predict, task: Task | None = None
     ) -> None:
         self._source: Any = model  # What pickles: it, or its path.
-        others = isinstance(model, type | Predictor)
-        others |= hasattr(model, "predict_on_batch")  # as Keras's models have
-        if callable(model) and not others:
+        if callable(model) and not (
+            isinstance(model, type | Predictor)
+            or hasattr(model, "predict_on_batch")  # as Keras's models have
+        ):
             named = Task.named() if task is None else task
-            model = OpenedModel(IN_MEMORY, model, named)
+            function: Any = model
+            model = OpenedModel(IN_MEMORY, function, named)
         opened = as_opened(model, task)
         self._predict = opened.predict
         self.task = opened.task
@@ -104,6 +110,9 @@ class Predictor:
         opened = as_opened(target)
         check_difference(opened, difference)
         return cls(opened)
+
+    def __repr__(self) -> str:
+        return f"Predictor({', '.join(self.task)})"
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         path = self._source if isinstance(self._source, Path) else None
@@ -152,23 +161,27 @@ class Predictor:
 
         Args:
             images: uint8 array of shape `(batch, 28, 28)`, white ink on black.
-            numbers: Integer array of shape `(batch,)`, 0-9.
+            numbers: Integer array of shape `(batch,)`, 0-9, or one for all.
 
         Raises:
             InputError: If the arrays are others, or the model gives what does
                 not fit its task.
         """
-        shape = (len(numbers), *IMAGE_SHAPE[:2])
-        images = np.asarray(images)
+        images = as_array(images)
+        each, one = as_numbers(numbers)
+        if one and images.ndim:
+            each *= len(images)
+        shape = (len(each), *IMAGE_SHAPE[:2])
+        if not images.size and not each:
+            return []
         if images.shape != shape or images.dtype != np.uint8:
             raise InputError(
-                f"For {len(numbers)} numbers, images must be uint8 of shape "
+                f"For {len(each)} numbers, images must be uint8 of shape "
                 f"{shape}. Received: {images.dtype} of shape {images.shape}"
             )
-        numbers = np.array(_each(check_number, list(numbers)))
+        numbers = np.array(_each(check_number, each))
         given = self._predict(model_inputs(images, numbers))
-        predictions = {name: np.asarray(array) for name, array in given.items()}
-        self._check(predictions, len(numbers))
+        predictions = self._checked(given, len(numbers))
         values = {
             name: output.decode(predictions[name])
             for name, output in self.task.items()
@@ -195,8 +208,14 @@ class Predictor:
             for i in range(len(numbers))
         ]
 
-    def _check(self, predictions: dict[str, np.ndarray], count: int) -> None:
-        """Refuses what does not fit the task, or is not finite."""
+    def _checked(self, given: Any, count: int) -> dict[str, np.ndarray]:
+        """What a model gave, if it fits the task and is finite."""
+        if not isinstance(given, Mapping):
+            raise InputError(
+                "A model must give a dict of arrays, one for each of "
+                f"{', '.join(self.task)}. Received: {shown(given)}"
+            )
+        predictions = {name: as_array(array) for name, array in given.items()}
         shapes = {name: array.shape for name, array in predictions.items()}
         expected = {
             name: (count, output.num_classes)
@@ -208,14 +227,17 @@ class Predictor:
         ):
             raise InputError(
                 f"A model of this task must give {expected}, or values of "
-                f"shape {(count, 1)}. Received: {shapes}"
+                f"shape {(count, 1)}. Received: {shown(shapes, 200)}"
             )
         for name, array in predictions.items():
-            if not np.isfinite(array).all():
+            numbers = array.dtype.kind in "biuf"
+            if not numbers or not np.isfinite(array).all():
                 raise InputError(
                     "A model must give finite values. "
-                    f"Received: {array.ravel()[:3]}... as {name}"
+                    f"Received: {shown(array.ravel()[:3].tolist())}, ... as "
+                    f"{name}"
                 )
+        return predictions
 
 
 def _each(prepare: Callable[[Any], Any], items: Sequence) -> list:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import locks
+from keras_mnist_sum.utils.arguments import as_path
 
 # So begin the names of the folders in which something is written.
 _PARTIAL = ".partial-keras_mnist_sum-"
@@ -27,6 +28,7 @@ def check_file(path: Path) -> None:
     Raises:
         InputError: If it is a directory, a device or a link, or not writable.
     """
+    path = as_path(path, "This must be the path of a file")
     try:
         other = path.is_symlink() or (path.exists() and not path.is_file())
     except OSError as error:
@@ -45,6 +47,7 @@ def make_folder(path: Path) -> None:
     Raises:
         InputError: If the system refuses, or files cannot be written there.
     """
+    path = as_path(path, "This must be the path of a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,6 +97,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If the system refuses to write there.
     """
+    path = as_path(path, "This must be the path of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent)
@@ -255,6 +259,7 @@ def read_text(path: Path) -> str:
         InputError: If it cannot be read as UTF-8 text, or is no plain file, or
             larger than 64 MB.
     """
+    path = as_path(path, "This must be the path of a file")
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # A pipe would be waited for.

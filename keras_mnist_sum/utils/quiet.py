@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import importlib.util
 import os
 import sys
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils.console import waiting
 
 
 @contextlib.contextmanager
@@ -26,7 +27,7 @@ def system_errors() -> Iterator[None]:
         raise OSError(errno.EIO, why) from error
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(what: str = "This") -> None:
     """Imports TensorFlow, if nobody has yet, without its start-up messages.
 
     Its native libraries write to standard error before any log setting
@@ -36,17 +37,18 @@ def import_tensorflow() -> None:
     that is done before another counts as an error there. On a GPU TensorFlow
     takes memory as it needs it, not all of it at once.
 
+    Args:
+        what: What needs it, for the error that says so.
+
     Raises:
-        InputError: If TensorFlow is not installed, or finds no folder for
-            temporary files.
+        MissingPackageError: If TensorFlow is not installed.
+        InputError: If it finds no folder for temporary files, or Keras cannot
+            start.
     """
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow"):
         return
-    if importlib.util.find_spec("tensorflow") is None:
-        raise InputError(
-            "TensorFlow is not installed: pip install -r requirements.txt. "
-            f"Received: {sys.executable}"
-        )
+    for package in ("tensorflow", "keras"):
+        extras.check(package, what)
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
@@ -61,11 +63,21 @@ def import_tensorflow() -> None:
     # Of a wrong flag TensorFlow says so and ends the process.
     loud = "TF_XLA_FLAGS" in os.environ
     hushed = contextlib.nullcontext() if loud else silence()
-    with without_matplotlib_backend(), hushed:  # Keras imports Matplotlib.
+    with (
+        waiting("starting TensorFlow"),
+        without_matplotlib_backend(),  # Keras imports Matplotlib.
+        hushed,
+    ):
         import tensorflow
 
-        # Looking for a GPU is what complains about there being none.
-        tensorflow.config.list_physical_devices("GPU")
+        try:
+            # Looking for a GPU is what complains about there being none.
+            tensorflow.config.list_physical_devices("GPU")
+        except tensorflow.errors.OpError as error:
+            raise InputError(
+                "NVIDIA's driver does not work: see nvidia-smi. "
+                f"Received: {' '.join(error.message.split())[:200]}"
+            ) from error
         try:
             import keras  # noqa: F401
         except Exception as error:

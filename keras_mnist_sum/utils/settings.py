@@ -1,9 +1,12 @@
 """Fields of a dataclass that carry their own help, choices and range."""
 
+import argparse
 import ast
 import dataclasses
 import functools
+import json
 import math
+import os
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -11,6 +14,7 @@ from typing import get_args
 from typing import get_origin
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 
 SMALLEST = 1e-12  # as good as above 0
 BELOW_1 = 1 - SMALLEST
@@ -83,6 +87,15 @@ def check_setting(field: dataclasses.Field, value: Any) -> None:
                 and len(set(value)) == len(value)
             ),
         )
+    elif get_origin(expected) is dict:
+        words = "dict that JSON can hold"
+        good = isinstance(value, dict) and _is_json(value)
+        if good and get_args(expected)[1] is float:
+            words, good = (
+                "dict of positive numbers by name",
+                all(isinstance(name, str) for name in value)
+                and all(_is_positive(number) for number in value.values()),
+            )
     else:
         words = expected.__name__
         allowed = (float, int) if expected is float else expected
@@ -90,12 +103,12 @@ def check_setting(field: dataclasses.Field, value: Any) -> None:
         good = isinstance(value, allowed) and boolean == (expected is bool)
     if not good:
         raise InputError(
-            f"`{name}` must be of type {words}. Received: {name}={value!r:.80}"
+            f"`{name}` must be of type {words}. Received: {name}={shown(value)}"
         )
     if choices and value not in choices:
         raise InputError(
             f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r:.80}"
+            f"Received: {name}={shown(value)}"
         )
     if field.metadata["range"]:
         low, high = field.metadata["range"]
@@ -103,8 +116,54 @@ def check_setting(field: dataclasses.Field, value: Any) -> None:
             unit = field.metadata["unit"]
             raise InputError(
                 f"`{name}` must be {range_text(low, high)}"
-                f"{' ' * bool(unit)}{unit}. Received: {name}={value!r:.80}"
+                f"{' ' * bool(unit)}{unit}. Received: {name}={shown(value)}"
             )
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except Exception:
+        return False
+    return True
+
+
+def _is_positive(value: Any) -> bool:
+    number = isinstance(value, float | int) and not isinstance(value, bool)
+    return number and SMALLEST <= value <= 1 / SMALLEST
+
+
+def plain(value: Any) -> Any:
+    """What a field holds of `value`: no path, list, or array of NumPy's."""
+    try:
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        if isinstance(value, os.PathLike):
+            return os.fsdecode(value)
+        value = value.tolist() if hasattr(value, "tolist") else value
+        return tuple(value) if isinstance(value, list) else value
+    except Exception:  # It is none that a field can have.
+        return value
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Reads `digit,sum`."""
+    return tuple(text.split(","))
+
+
+def numbers_of(text: str) -> dict[str, float]:
+    """Reads `sum=2,difference=0.5`, as a type of `argparse`."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    try:
+        numbers = {name: float(number) for name, _, number in pairs}
+    except ValueError:
+        numbers = {}
+    if len(numbers) < len(pairs):
+        raise argparse.ArgumentTypeError(
+            "must be NAME=NUMBER,NAME=NUMBER, each name once. "
+            f"Received: {shown(text)}"
+        )
+    return numbers
 
 
 def range_text(low: float, high: float) -> str:

@@ -36,6 +36,12 @@ def say(line: str) -> None:
         drop(sys.stderr)
 
 
+def writable(text: str, stream: TextIO) -> str:
+    """`text` with an escape for each character that `stream` cannot write."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def is_broken(stream: TextIO) -> bool:
     """Whether what was printed there cannot be written."""
     try:

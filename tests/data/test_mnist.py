@@ -121,3 +121,19 @@ def test_mnist_that_was_made_by_hand_is_checked(digits):
     np.testing.assert_array_equal(found.train_images, digits[0])
     with pytest.raises(InputError, match="Received"):
         Mnist.of(dataclasses.replace(mnist, train_images=digits[0][:9]))
+
+
+@pytest.mark.parametrize("share", [None, "0.1", -0.1, 1, float("nan"), [0.1]])
+def test_rejects_what_is_no_share(mnist, share):
+    with pytest.raises(InputError, match="must be a number.*Received: "):
+        mnist.split(share)
+
+
+def test_rejects_masked_images_and_images_without_channels(digits):
+    images, labels = digits
+    masked = np.ma.masked_array(images, mask=images > 200)
+    for wrong in (masked, np.zeros((5, 28, 28, 0)), np.zeros((5, 0, 28, 28))):
+        with pytest.raises(InputError, match="Images must be .*Received: "):
+            Mnist.from_arrays(wrong, labels, images, labels)
+    whole = np.ma.masked_array(images)
+    assert len(Mnist.of((whole, labels, images, labels)).train_images) == 50

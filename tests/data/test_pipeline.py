@@ -198,7 +198,7 @@ def test_rejects_wrong_arguments(digits):
                 make(*arrays, CONFIG)
     with pytest.raises(InputError, match="Received: batch_size=51"):
         batches(digits, dataclasses.replace(CONFIG, batch_size=51))
-    with pytest.raises(InputError, match="Received: -1"):
+    with pytest.raises(InputError, match="Received: start_step=-1"):
         batches(digits, start_step=-1)
 
 

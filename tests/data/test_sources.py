@@ -1,5 +1,7 @@
 import gzip
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,8 +166,24 @@ def test_rejects_arrays_that_are_not_mnist(tmp_path, digits):
 
 @pytest.mark.parametrize("data", [None, 5, ["sample"], np.zeros(3)])
 def test_rejects_what_names_no_source(data):
-    with pytest.raises(InputError, match="name a source .* Received: a "):
+    with pytest.raises(InputError, match="tfds, sample or a path. Received: "):
         load_mnist(data)
+
+
+def test_path_may_be_text_bytes_or_a_path(tmp_path, digits):
+    path = write_npz(tmp_path / "mnist.npz", digits)
+    for same in (path, os.fsencode(path), Path(path)):
+        is_as_made(load_mnist(same), digits)
+        is_as_made(as_mnist(same), digits)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", b"a\0b", "x" * 300, Path("\0")])
+def test_rejects_what_no_path_can_be(path):
+    for arguments in ((path,), ("tfds", path)):
+        if arguments == ("tfds", ""):  # That is the default.
+            continue
+        with pytest.raises(InputError, match="`data(_dir)?` must .*Received: "):
+            load_mnist(*arguments)
 
 
 def test_source_or_arrays_are_taken_alike(digits, tmp_path):

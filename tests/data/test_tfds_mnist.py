@@ -1,6 +1,7 @@
 """The set that tensorflow-datasets prepared is found, read and checked."""
 
 import errno
+import os
 import socket
 
 import numpy as np
@@ -169,3 +170,12 @@ def test_cache_of_other_arrays_is_not_taken_for_a_damaged_set(
     for kept in cache.folder().iterdir():
         np.savez(kept, **content)
     is_as_made(load_mnist("tfds", str(prepared)), digits)
+
+
+@pytest.mark.parametrize("form", [str, os.fsencode, lambda path: path])
+def test_data_dir_may_be_text_bytes_or_a_path(
+    prepared, digits, small_counts, form
+):
+    mnist = load_mnist("tfds", form(prepared))
+    is_as_made(mnist, digits)
+    assert mnist.data_dir == str(prepared)

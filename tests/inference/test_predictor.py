@@ -378,6 +378,56 @@ def test_rejects_prepared_images_that_are_none(predictor, images, numbers):
         predictor.answers(images, numbers)
 
 
+def test_one_number_is_for_all_prepared_images(predictor, mnist):
+    images = mnist[0][:3]
+    for number in (3, np.int64(3), np.array(3)):
+        answers = predictor.answers(images, number)
+        assert [answer.number for answer in answers] == [3, 3, 3]
+        assert [x.digit for x in answers] == list(mnist[1][:3])
+    answers = predictor.answers(list(images), (x for x in (1, 2, 3)))
+    assert [answer.number for answer in answers] == [1, 2, 3]
+    with pytest.raises(InputError, match="0 to 9. Received: '3', at index 0"):
+        predictor.answers(images, "3")
+
+
+def test_no_images_have_no_answers(predictor):
+    none = np.zeros((0, 28, 28), "uint8")
+    for numbers in ([], (), np.zeros(0, int), 3):
+        assert predictor.answers(none, numbers) == []
+    for images in (none, [], np.zeros(0)):
+        assert predictor(images, []) == []
+
+
+def test_file_of_a_picture_must_be_open_for_its_bytes(
+    predictor, mnist, tmp_path
+):
+    path = tmp_path / "digit.png"
+    Image.fromarray(mnist[0][0]).save(path)
+    with open(path, "rb") as file:
+        assert predictor(file, 3).digit == mnist[1][0]
+    with pytest.raises(InputError, match=r"open\(path, 'rb'\).*Received: "):
+        predictor(file, 3)
+    with (
+        open(path) as text,
+        pytest.raises(InputError, match=r"open\(path, 'rb'\).*Received: "),
+    ):
+        predictor(text, 3)
+
+
+@pytest.mark.parametrize("given", [None, 3, [], {"digit": "x"}, {"sum": {}}])
+def test_model_must_give_arrays_by_name(mnist, given):
+    with pytest.raises(InputError, match="A model .*must give .*Received: "):
+        Predictor(lambda arrays: given)(mnist[0][0], 3)
+
+
+def test_masked_pixels_are_no_picture(predictor, mnist):
+    image = np.ma.masked_array(mnist[0][0], mask=mnist[0][0] > 200)
+    with pytest.raises(InputError, match="masked"):
+        predictor(image, 3)
+    whole = np.ma.masked_array(mnist[0][0])
+    assert predictor(whole, 3).digit == mnist[1][0]
+
+
 def test_predictor_of_a_file_is_pickled_as_its_path(
     tmp_path, mnist, monkeypatch
 ):

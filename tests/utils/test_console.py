@@ -1,3 +1,4 @@
+import contextlib
 import io
 import logging
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils import console
 from keras_mnist_sum.utils.console import LOGGER
 from keras_mnist_sum.utils.console import setup_logging
 
@@ -110,3 +112,84 @@ def test_name_that_is_no_text_is_shown_escaped(monkeypatch):
     with setup_logging():
         LOGGER.info("written  runs/\udcff")
     assert shown.getvalue() == b"written  runs/\\udcff\n"
+
+
+def terminal(monkeypatch):
+    """Standard output, from now on, as a terminal of 30 columns."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(console, "REFRESH", 0)
+    return stream
+
+
+def screen(stream):
+    """What a terminal shows in the end."""
+    lines = []
+    for line in stream.getvalue().split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            assert len(part) < 30
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return "\n".join(lines)
+
+
+def test_bar_is_drawn_over_itself_and_erased(monkeypatch):
+    stream = terminal(monkeypatch)
+    with setup_logging(), console.counting("scoring", 4_000) as done:
+        for count in (1_000, 2_000, 4_000):
+            done(count)
+            assert screen(stream).startswith("scoring ━━━━━")
+    assert stream.getvalue().count("━") == 5 + 10 + 20
+    assert screen(stream) == ""
+
+
+def test_log_line_and_error_are_not_written_behind_a_bar(monkeypatch):
+    stream = terminal(monkeypatch)
+    with pytest.raises(ZeroDivisionError), setup_logging():
+        console.draw("a long line of a bar", stream)
+        LOGGER.warning("no")
+        assert screen(stream) == "WARNING: no\n"
+        console.draw("epoch 1", stream)
+        raise ZeroDivisionError
+    assert screen(stream) == "WARNING: no\n"
+
+
+@pytest.mark.parametrize("verbose", [None, 0, 2])
+def test_bar_is_for_those_who_asked_for_it(monkeypatch, verbose):
+    """Not for a program that calls the package, nor for a log."""
+    stream = terminal(monkeypatch)
+    with contextlib.ExitStack() as stack:
+        if verbose is not None:
+            stack.enter_context(setup_logging(verbose))
+        with console.waiting("reading"), console.counting("a", 2) as done:
+            done(1)
+    assert stream.getvalue() == ""
+
+
+def test_a_file_gets_no_bar(capsys):
+    with setup_logging(), console.counting("scoring", 2) as done:
+        done(1)
+        with console.waiting("reading"):
+            done(2)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0.2, "0 s"),
+        (89, "89 s"),
+        (95, "2 min"),
+        (3390, "56 min"),
+        (9000, "2.5 h"),
+    ],
+)
+def test_duration_is_as_exact_as_it_means_something(seconds, text):
+    assert console.duration(seconds) == text

@@ -12,6 +12,9 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
+from keras_mnist_sum.utils.regular_files import NotRegular
+from keras_mnist_sum.utils.regular_files import open_regular
 
 MOST_PIXELS = 2**26  # 8,192 x 8,192; what phones take has 50 million
 USEFUL_SIDE = 1024  # pixels: a larger picture is made smaller first
@@ -36,13 +39,16 @@ _OTHER_KINDS = {
 }
 
 
-def read_picture(source: str | Path | bytes) -> Image.Image:
+def read_picture(
+    source: str | Path | bytes, size: tuple[int, int] | None = None
+) -> Image.Image:
     """Reads a picture's file, as data and within limits.
 
     Args:
         source: A PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF file of one
             frame, or the bytes of one: at most 33.6 million bytes, 67 million
             pixels, and 134 million bytes in memory.
+        size: The width and height that it must have; `None` for any.
 
     Returns:
         The picture. A large JPEG is read at a half, a quarter or an eighth of
@@ -54,13 +60,13 @@ def read_picture(source: str | Path | bytes) -> Image.Image:
     """
     try:
         with warnings.catch_warnings(action="ignore"):
-            return _read(source)
+            return _read(source, size)
     except Exception as error:
         # A damaged picture can raise anything.
         received = (
             f"{len(source):,} bytes"
             if isinstance(source, bytes)
-            else repr(str(source))
+            else shown(str(source), 200)
         )
         raise InputError(
             "A picture must be one whole image in a file of type "
@@ -93,7 +99,9 @@ class _File(io.BytesIO):
         return super().read(size)
 
 
-def _read(source: str | Path | bytes) -> Image.Image:
+def _read(
+    source: str | Path | bytes, size: tuple[int, int] | None
+) -> Image.Image:
     content = source if isinstance(source, bytes) else _content(Path(source))
     if len(content) > _LARGEST_FILE:
         raise _Refused(_TOO_LARGE)
@@ -110,6 +118,8 @@ def _read(source: str | Path | bytes) -> Image.Image:
     with opened as image:
         if image.width * image.height > MOST_PIXELS:
             raise _Refused(_TOO_MANY)
+        if size not in (None, image.size):
+            raise _Refused(f"it has {image.width} x {image.height} pixels")
         if has_frames(image):
             raise _Refused("it has several frames")
         if _cost(image) > _MOST_BYTES:
@@ -133,11 +143,10 @@ def _content(path: Path) -> bytes:
         raise _Refused("a URL: download it first")
     if path.is_dir():
         raise _Refused("a folder, without any such file")
-    if not path.is_file():
+    if not path.exists():
         raise _Refused("no such file")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise _Refused(_TOO_LARGE)
-    return path.read_bytes()
+    with open_regular(path) as file:
+        return file.read(_LARGEST_FILE + 1)
 
 
 def _cost(image: ImageFile) -> int:
@@ -195,6 +204,8 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, NotRegular):
+        return str(error)
     if "truncated" in str(error).lower():
         return "it is cut off: its end is missing"
     return f"it is damaged: {type(error).__name__}"

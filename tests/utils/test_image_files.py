@@ -9,28 +9,16 @@ import pytest
 from PIL import Image
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.inference.image_files import read_picture
 from keras_mnist_sum.inference.pictures import to_mnist
+from keras_mnist_sum.utils.image_files import read_picture
 from tests.hostile import grows_by_less_than
 from tests.hostile import memory_stays
+from tests.hostile import png
 
 MEMORY, PARTS = "more than 134,217,728 bytes of memory", "too many parts"
 
 
 stays = memory_stays(300e6)
-
-
-def png(width, height, colours, *chunks, interlaced=0):
-    kind = (8, colours, 0, 0, interlaced)
-    header = struct.pack(">IIBBBBB", width, height, *kind)
-    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data))
-        + name
-        + data
-        + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in parts
-    )
 
 
 def tiff(tags, order="<"):
