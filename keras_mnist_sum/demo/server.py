@@ -4,12 +4,10 @@ import asyncio
 import base64
 import errno
 import ipaddress
-import json
 import re
 import socket
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from starlette.applications import Starlette
@@ -23,13 +21,12 @@ from starlette.routing import Route
 from keras_mnist_sum.demo.connections import PATIENCE
 from keras_mnist_sum.demo.connections import HttpServer
 from keras_mnist_sum.demo.connections import failure
+from keras_mnist_sum.demo.page import page
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.answer import Answer
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.inference.predictor import check_number
-from keras_mnist_sum.task import IMAGE_SHAPE
-from keras_mnist_sum.task import Task
 
 PORT = 8028
 SIDE = 256  # pixels of a canvas as it is sent: a byte each, 255 is ink
@@ -40,7 +37,6 @@ _LATE = {
     408: f"A picture must come within {PATIENCE} s. Received: a part of it",
     503: "Too many pictures are waiting for their answers: try again soon.",
 }
-_PAGE = Path(__file__).with_name("page.html")
 _HEADERS = {
     "Cache-Control": "no-store",
     # The browser itself sees to it that nothing comes from elsewhere.
@@ -99,7 +95,7 @@ class Server:
         if not host or not 0 <= port < 2**16:
             # An empty host would be all addresses.
             raise ValueError("there is no such address")
-        self.page = _page(predictor.task)
+        self.page = page(predictor.task).encode()
         self._socket = socket.create_server(
             (host, port),
             family=socket.AF_INET6 if ":" in host else socket.AF_INET,
@@ -255,21 +251,6 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if not isinstance(error, ClientDisconnect):
         traceback.print_exception(error)
     return failure(500, f"The demo has a defect. Received: {error!r}")
-
-
-def _page(task: Task) -> bytes:
-    """The page for a model of this task."""
-    facts = {
-        "image": IMAGE_SHAPE,
-        "outputs": [
-            {"name": name, "values": output.values, "text": output.text}
-            for name, output in task.items()
-        ],
-    }
-    # A file's task must not end the script.
-    task_json = json.dumps(facts).replace("<", "\\u003c")
-    page = _PAGE.read_text(encoding="utf-8")
-    return page.replace('"TASK"', task_json).encode()
 
 
 def facts(answer: Answer) -> dict:

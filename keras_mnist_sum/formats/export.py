@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_mnist_sum.data.examples import as_images
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.model_file import OpenedModel
@@ -26,13 +27,22 @@ from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.quiet import silence
 
 LARGEST_DIFFERENCE = 1e-5
 SMALLEST_AGREEMENT = 0.99  # of what is quantized, and so rounds
 _PAIRS = 1000
-_INT8 = "model_int8.tflite"
+QUANTIZATIONS = {"convolutions": "int8", "all": "uint8"}  # in a file's name
+LARGEST_BATCH = 1024
+_BATCHES = ("litert", "onnx")  # which may have one size
+_PACKAGES = {  # that write a format, and try what was written
+    "saved_model": ("tensorflow_serving",),
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,27 +69,47 @@ class Exported:
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def destination(folder: PathLike, format: str, quantized: bool = False) -> Path:
+def destination(
+    folder: PathLike,
+    format: str,
+    quantize: str | None = None,
+    batch: int | None = None,
+) -> Path:
     """The path in `folder` that `export` writes to, which must be free.
 
     Raises:
-        InputError: If something is there, there is no such format, or `folder`
-            is no path.
+        InputError: If something is there, there is no such format, it cannot
+            be written so, or `folder` is no path.
     """
     known = isinstance(format, str) and format in FORMATS
-    if not known or (quantized and format != "litert"):
+    if not known or (quantize is not None and format != "litert"):
         raise InputError(
             f"`format` must be one of {', '.join(FORMATS)}, and litert to be "
-            f"quantized. Received: format={format!r:.80}, quantized={quantized}"
+            f"quantized. Received: format={shown(format)}, "
+            f"quantize={shown(quantize)}"
         )
-    if not isinstance(folder, PathLike):
+    known = isinstance(quantize, str) and quantize in QUANTIZATIONS
+    if quantize is not None and not known:
         raise InputError(
-            "`folder` must be the path of a folder to write to. "
-            f"Received: {type(folder).__name__}"
+            f"`quantize` must be one of {', '.join(QUANTIZATIONS)}. "
+            f"Received: {shown(quantize)}"
         )
-    path = Path(os.fsdecode(folder)) / (
-        _INT8 if quantized else FORMATS[format].name
-    )
+    if batch is not None and (
+        type(batch) is not int
+        or not 1 <= batch <= LARGEST_BATCH
+        or format not in _BATCHES
+    ):
+        raise InputError(
+            f"`batch` must be an integer from 1 to {LARGEST_BATCH:,}, for "
+            f"{' or '.join(_BATCHES)}. Received: {shown(batch)}, for {format}"
+        )
+    place = as_path(folder, "`folder` must be the path of a folder to write to")
+    name = FORMATS[format].name
+    suffix = FORMATS[format].suffix
+    stem = name.removesuffix(suffix) if suffix else name
+    parts = [stem, QUANTIZATIONS[quantize] if quantize else None]
+    parts.append(f"batch{batch}" if batch else None)
+    path = place / ("_".join(filter(None, parts)) + suffix)
     if os.path.lexists(path):
         raise InputError(
             f"An export is not overwritten. Received: {str(path)!r}"
@@ -92,22 +122,32 @@ def export(
     folder: PathLike,
     format: str,
     calibration_images: Any = None,
+    quantize: str | None = None,
+    batch: int | None = None,
 ) -> Exported:
     """Writes `model` for another runtime, whole, or not at all.
 
-    Inputs and outputs keep their names, are float32, and take any batch.
+    Inputs and outputs keep their names, are float32, and take any batch,
+    unless `quantize` or `batch` says otherwise.
 
     Args:
         model: A model as `build_model` makes it, in any precision, which stays
             as it is; or a run directory or a `.keras` file.
-        folder: Where to write `saved_model/1`, `model.tflite`,
-            `model_int8.tflite`, `model.onnx` or `model.keras`.
+        folder: Where to write `saved_model/1`, `model.tflite`, `model.onnx` or
+            `model.keras`; `quantize` and `batch` add to the name.
         format: A key of `FORMATS`.
         calibration_images: Images, as `data.examples.as_images` takes them, for
-            `"litert"` alone. The convolutions then compute in int8, within the
-            ranges that they have on 500 of these images. The rest stays in
-            float32: the image, which may be in 0-1 or in 0-255, and the
-            probabilities. Default: no quantization.
+            `"litert"` alone, which is then quantized within the ranges that it
+            has on 500 of these images. Default: no quantization.
+        quantize: What then computes in int8. `"convolutions"`: the rest stays
+            in float32, as the image, which may be in 0-1 or in 0-255, and the
+            probabilities. `"all"`, for microcontrollers: `image` is uint8
+            `(1, 28, 28, 1)` in 0-255, `number` is 255 at its place, and
+            outputs are uint8, too, about 255 times the probability.
+            Default: `"convolutions"`.
+        batch: The one batch size that it takes, 1 to 1,024, for `"litert"` and
+            `"onnx"`: some small runtimes need that. Default: any, and 1 where
+            all is quantized.
 
     Returns:
         What was written, and how well it agrees with `model`.
@@ -119,15 +159,27 @@ def export(
             quantized, in more answers than `SMALLEST_AGREEMENT` allows.
     """
     quantized = calibration_images is not None
-    path = destination(folder, format, quantized)
-    named = {}
+    if quantized:
+        quantize = quantize or "convolutions"
+    elif quantize is not None:
+        raise InputError(
+            "To quantize takes `calibration_images`, a few hundred. Received: "
+            f"quantize={shown(quantize)} without"
+        )
+    path = destination(folder, format, quantize, batch)
+    named: dict[str, Any] = {}
+    if batch or quantize == "all":
+        named["batch"] = batch or 1
     if quantized:
         calibration_images = as_images(calibration_images)
         if not len(calibration_images):
             raise InputError(
                 "`calibration_images` must be some. Received: none"
             )
-        named = {"calibration_images": calibration_images}
+        named["calibration_images"] = calibration_images
+        named["quantize"] = quantize
+    for package in _PACKAGES.get(format, ()):
+        extras.check(package, f"An export to {format}")
     module = FORMATS[format].load()
     model = copy_model(load_model(model), "float32")
     with atomic_write(path) as partial, silence():
@@ -135,12 +187,6 @@ def export(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 module.write(model, partial, **named)
-        except ImportError as error:
-            raise InputError(
-                "A package is missing to export this: pip install it, as "
-                "requirements.txt does. "
-                f"Received: format={format!r} ({error})"
-            ) from error
         except (InputError, OSError):
             raise
         except Exception as error:

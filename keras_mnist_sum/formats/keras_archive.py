@@ -4,17 +4,21 @@ Keras's own safe mode refuses some classes by name; here only those are let
 through that our models consist of.
 """
 
+import contextlib
 import io
 import json
 import zipfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import h5py
 
 from keras_mnist_sum.models import layers
+from keras_mnist_sum.utils.zip_archives import open_zip
 
 _CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, WEIGHTS}
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _LARGEST_CONFIG = 2**20  # bytes; the default model's has 26 thousand
 _INITIALIZERS = "GlorotUniform HeNormal HeUniform Ones RandomUniform Zeros"
 # Class and module, or the name under which a class of ours is registered.
@@ -38,30 +42,45 @@ class Refused(Exception):
     """Raised with the reason, in a few words."""
 
 
-def unpack(content: bytes) -> tuple[dict, bytes]:
-    """The model's config and its weights, an HDF5 file, from the archive.
-
-    Reading them to the end compares their checksums.
+def read_config(file: BinaryIO) -> dict:
+    """The model's config from the archive in an open file, made of allowed
+    parts alone.
 
     Raises:
-        Refused: If it is none, holds anything else, or is compressed. Damage
-            surfaces as any of a dozen exceptions.
+        Refused: If it is not, or the archive holds anything else, or is
+            compressed. Damage surfaces as any of a dozen exceptions.
     """
-    file = io.BytesIO(content)
-    if not zipfile.is_zipfile(file):
-        raise Refused("it is no .keras archive")
-    with zipfile.ZipFile(file) as archive:
+    with _opened(file) as archive:
+        config = json.loads(archive.read(_CONFIG), object_hook=_current)
+    check_parts(config)
+    return config
+
+
+def read_weights(file: BinaryIO) -> bytes:
+    """The model's weights, an HDF5 file, from the same. Errors likewise."""
+    with _opened(file) as archive:
+        return archive.read(WEIGHTS)
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = open_zip(file)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    with archive:
         entries = archive.infolist()
         if sorted(entry.filename for entry in entries) != sorted(_MEMBERS):
             raise Refused(f"it holds other files than {sorted(_MEMBERS)}")
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise Refused(f"{entry.filename} is compressed")
-        if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
-            raise Refused(f"{_CONFIG} is too large")
-        contents = {entry.filename: archive.read(entry) for entry in entries}
-    config = json.loads(contents[_CONFIG], object_hook=_current)
-    return config, contents[WEIGHTS]
+            if entry.filename != WEIGHTS and entry.file_size > _LARGEST_CONFIG:
+                raise Refused(f"{entry.filename} is too large")
+        with archive.open(WEIGHTS) as weights:
+            if weights.read(8) != _HDF5:
+                raise Refused(f"{WEIGHTS} is no HDF5 file")
+        yield archive
 
 
 def _current(part: dict) -> dict:

@@ -10,6 +10,7 @@ import json
 import math
 import threading
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from keras_mnist_sum.formats import keras_archive
 from keras_mnist_sum.formats import trial
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
+from keras_mnist_sum.formats.model_file import check_file
 from keras_mnist_sum.formats.model_file import checked_model
-from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import kept_random_state
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.regular_files import open_regular
 
 
 def open_file(path: Path, task: Task | None = None) -> OpenedModel:
@@ -37,14 +39,15 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
     """
     if not path.is_file():
         raise InputError(f"No such model file. Received: {str(path)!r}")
-    content = read_file(path, "Keras")
-    with _opening(path):
-        config, weights = keras_archive.unpack(content)
-        keras_archive.check_parts(config)
-        own = keras_archive.has_own_layers(config)
-    if not own:
-        trial.check("keras_file", path, content, task)
-    return _open(path, config, weights, task)
+    check_file(path, "Keras", zipfile.is_zipfile)
+    with _opening(path), open_regular(path) as file:
+        own = keras_archive.has_own_layers(keras_archive.read_config(file))
+    if own:
+        with _opening(path), open_regular(path) as file:
+            content = file.read()
+    else:
+        content = trial.read_tried("keras_file", path, task)
+    return open_content(path, content, task)
 
 
 def open_content(
@@ -52,15 +55,8 @@ def open_content(
 ) -> OpenedModel:
     """The same, of the `content` of a file that is believed."""
     with _opening(path):
-        config, weights = keras_archive.unpack(content)
-        keras_archive.check_parts(config)
-    return _open(path, config, weights, task)
-
-
-def _open(
-    path: Path, config: dict, weights: bytes, task: Task | None
-) -> OpenedModel:
-    with _opening(path):
+        config = keras_archive.read_config(io.BytesIO(content))
+        weights = keras_archive.read_weights(io.BytesIO(content))
         with kept_random_state():
             _check_size(config, keras_archive.count_stored(weights))
             model = _build(config)

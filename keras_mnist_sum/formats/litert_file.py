@@ -7,20 +7,25 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
 from keras_mnist_sum.formats import trial
+from keras_mnist_sum.formats.fixed_batch import any_batch
 from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import check_file
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.formats.model_file import free_axes
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.model_file import opening
-from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.info import FILE
 from keras_mnist_sum.models.info import ModelInfo
+from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.zip_archives import open_zip
 
 if TYPE_CHECKING:
     import keras
@@ -34,8 +39,12 @@ def write(
     model: "keras.Model",
     path: Path,
     calibration_images: np.ndarray | None = None,
+    quantize: str = "convolutions",
+    batch: int | None = None,
 ) -> None:
     """Writes `model`, in float32, with LiteRT's own operations alone.
+
+    Inputs and outputs are called as the model's, and stand in their order.
 
     What it says of itself is an archive behind the model, as TensorFlow Lite
     has it (https://www.tensorflow.org/lite/models/convert/metadata).
@@ -43,17 +52,26 @@ def write(
     Args:
         model: A model as `build_model` makes it.
         path: The file to write.
-        calibration_images: uint8 array of shape `(examples, 28, 28)`. The
-            convolutions then compute in int8, within the ranges that they have
-            on 500 of these images. Default: no quantization.
+        calibration_images: uint8 array of shape `(examples, 28, 28)`. It is
+            then quantized, within the ranges that it has on 500 of these
+            images. Default: no quantization.
+        quantize: What then computes in int8: `"convolutions"`, or `"all"`,
+            which also takes and gives uint8.
+        batch: How many rows it takes. Default: any.
     """
     import tensorflow as tf
 
     from keras_mnist_sum.formats import saved_model
+    from keras_mnist_sum.models.build import copy_model
     from keras_mnist_sum.models.build import info_of
+    from keras_mnist_sum.models.layers import PropagateNaN
 
+    info = info_of(model)
+    if quantize == "all":
+        # Integers have no NaN, and LiteRT Micro ends the process on one.
+        model = copy_model(model, without=PropagateNaN)
     with tempfile.TemporaryDirectory() as folder:
-        signature = saved_model.plain_signature(model)
+        signature = saved_model.plain_signature(model, batch)
         saved_model.save_functions(
             model, Path(folder), {"serving_default": signature}
         )
@@ -61,9 +79,8 @@ def write(
         if calibration_images is None:
             content = converter.convert()
         else:
-            content = _quantize(converter, calibration_images)
-    path.write_bytes(content)
-    info = info_of(model)
+            content = _quantize(converter, calibration_images, quantize)
+    path.write_bytes(_named(content, list(model.output)))
     if info:
         with zipfile.ZipFile(path, "a") as archive:
             # A fixed date: one model, one file.
@@ -71,8 +88,25 @@ def write(
     trial.remember("litert_file", path)
 
 
+def _named(content: bytes, outputs: list[str]) -> bytes:
+    """The same, with its inputs' and outputs' own names, and in their order:
+    some runtimes know no signatures, and the converter calls a tensor
+    `StatefulPartitionedCall:1`."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    [graph], [signature] = model.subgraphs, model.signatureDefs
+    found = {}
+    for each in (*signature.inputs, *signature.outputs):
+        graph.tensors[each.tensorIndex].name = each.name
+        found[each.name.decode()] = each.tensorIndex
+    graph.inputs = [found[name] for name in INPUT_SHAPES]
+    graph.outputs = [found[name] for name in outputs]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def _quantize(
-    converter: "tf.lite.TFLiteConverter", images: np.ndarray
+    converter: "tf.lite.TFLiteConverter", images: np.ndarray, what: str
 ) -> bytes:
     import tensorflow as tf
     from ai_edge_litert.schema_py_generated import BuiltinOperator
@@ -84,6 +118,13 @@ def _quantize(
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = pairs
+    if what == "all":
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        ]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.uint8
+        return converter.convert()
     # The one public way to quantize some operations and not others.
     debugger = tf.lite.experimental.QuantizationDebugger(
         converter=converter,
@@ -112,9 +153,12 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         InputError: If it is missing, damaged or another kind of model, or
             LiteRT is not installed.
     """
-    content = read_file(path, _KIND)
-    trial.check("litert_file", path, content, task)
-    return open_content(path, content, task)
+    check_file(path, _KIND, _may_be_one)
+    return open_content(path, trial.read_tried("litert_file", path, task), task)
+
+
+def _may_be_one(file: BinaryIO) -> bool:
+    return file.read(8)[4:] == b"TFL3"
 
 
 def open_content(
@@ -124,35 +168,63 @@ def open_content(
     with opening(path, _KIND):
         from ai_edge_litert.interpreter import Interpreter
 
-        if content[4:8] != b"TFL3":
-            raise ValueError("it is no LiteRT file")
         interpreter = Interpreter(model_content=content)
         runner = interpreter.get_signature_runner("serving_default")
+        takes, gives = runner.get_input_details(), runner.get_output_details()
         lock = threading.Lock()
 
         def run(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            rows = {
+                name: _to_file(x, takes[name]) for name, x in arrays.items()
+            }
             with lock:
-                return runner(**arrays)
+                answers = runner(**rows)
+            return {
+                name: _from_file(x, gives[name]) for name, x in answers.items()
+            }
 
         inputs, outputs = (
             {
-                name: (free_axes(x["shape_signature"]), x["dtype"].__name__)
+                name: (
+                    free_axes(x["shape_signature"]),
+                    # Quantized on the way.
+                    "float32" if _is_quantized(x) else x["dtype"].__name__,
+                )
                 for name, x in side.items()
             }
-            for side in (
-                runner.get_input_details(),
-                runner.get_output_details(),
-            )
+            for side in (takes, gives)
         )
         info = _read_info(content)
-        return checked_model(path, run, inputs, outputs, info, task)
+        return checked_model(path, *any_batch(run, inputs, outputs), info, task)
+
+
+def _is_quantized(tensor: dict[str, Any]) -> bool:
+    scale, _ = tensor["quantization"]
+    return tensor["dtype"] is np.uint8 and scale > 0
+
+
+def _to_file(array: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Floats as a file takes them: images in 0-255 as those in 0-1."""
+    if not _is_quantized(tensor):
+        return array
+    scale, zero = tensor["quantization"]
+    largest = array.max(axis=tuple(range(1, array.ndim)), keepdims=True)
+    array = np.where(largest > 1, array / 255, array)
+    return np.clip(np.rint(array / scale) + zero, 0, 255).astype("uint8")
+
+
+def _from_file(array: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    if not _is_quantized(tensor):
+        return array
+    scale, zero = tensor["quantization"]
+    return (array.astype("float32") - zero) * np.float32(scale)
 
 
 def _read_info(content: bytes) -> ModelInfo | None:
     file = io.BytesIO(content)
     if not zipfile.is_zipfile(file):
         return None
-    with zipfile.ZipFile(file) as archive:
+    with open_zip(file) as archive:
         if FILE not in archive.namelist():
             return None
         with archive.open(FILE) as entry:

@@ -4,12 +4,14 @@ Knows no TensorFlow.
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,14 +22,16 @@ from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.quiet import silence
+from keras_mnist_sum.utils.regular_files import open_regular
 
 # From `image` and `number` to the outputs, by name.
 Predict = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 # Shapes and dtypes by name: a shape begins with the batch, `None` if free.
 Specs = Mapping[str, tuple[tuple[int | None, ...] | None, str | None]]
 
-_LARGEST_FILE = 2**30  # bytes
+_LARGEST_FILE = 2**28  # bytes
 _ONE_HOT = np.eye(NUM_DIGITS, dtype="float32")
 
 
@@ -204,16 +208,24 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
             )
 
 
-def read_file(path: str | Path, kind: str) -> bytes:
-    """The content of a model file of a `kind`, read once.
+def check_file(
+    path: Path, kind: str, may_be_one: Callable[[BinaryIO], bool]
+) -> None:
+    """Refuses what is no model file of a `kind`, without reading all of it.
+
+    Args:
+        path: The file.
+        kind: What a person calls such files.
+        may_be_one: Tells it of an open file, by a few bytes here and there.
 
     Raises:
-        InputError: If it cannot be read, or is too large.
+        InputError: If it is none, is too large or cannot be read.
     """
-    with opening(path, kind):
-        if Path(path).stat().st_size > _LARGEST_FILE:
+    with opening(path, kind), open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _LARGEST_FILE:
             raise ValueError("it is too large")
-        return Path(path).read_bytes()
+        if not may_be_one(file):
+            raise ValueError(f"it is no {kind} file")
 
 
 @contextlib.contextmanager
@@ -229,14 +241,13 @@ def opening(path: str | Path, kind: str) -> Iterator[None]:
     except InputError:
         raise
     except ImportError as error:
-        raise InputError(
-            f"A package is missing to run {kind} models: pip install it, as "
-            "requirements.txt does. "
-            f"Received: {str(path)!r} ({error})"
-        ) from error
+        why = f"{str(path)!r} ({error})"
+        what = f"Running {kind} models"
+        raise extras.missing(what, error.name or "", why) from error
     except Exception as error:
         # A damaged file surfaces as any of a dozen exceptions.
-        why = str(error) if type(error) is ValueError else type(error).__name__
+        known = type(error) is ValueError
+        why = " ".join(str(error).split()) if known else type(error).__name__
         raise InputError(
             f"Cannot read this as a model for {kind}. "
             f"Received: {str(path)!r} ({why})"

@@ -81,7 +81,8 @@ def is_unpacked_keras_file(folder: Path) -> bool:
 
 
 def _of_folder(path: Path) -> str:
-    names = [x.name for x in itertools.islice(path.iterdir(), _MOST_NAMES)]
+    found = [x.name for x in itertools.islice(path.iterdir(), _MOST_NAMES)]
+    names = [name for name in found if name.isprintable()]  # A line stays one.
     if is_unpacked_keras_file(path):
         lacking = [name for name in _KERAS_PARTS if name not in names]
         if lacking:
@@ -99,7 +100,7 @@ def _of_folder(path: Path) -> str:
     for name in sorted(names):
         if words := _by_name(name):
             return f"is none of them; {name} in it {words}"
-    return "is none of them" if names else "is empty"
+    return "is none of them" if found else "is empty"
 
 
 def _model_in(folder: Path, name: str) -> str:

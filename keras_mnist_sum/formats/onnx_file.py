@@ -3,15 +3,17 @@
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 import numpy as np
 
 from keras_mnist_sum.formats import trial
+from keras_mnist_sum.formats.fixed_batch import any_batch
 from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import check_file
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.formats.model_file import free_axes
 from keras_mnist_sum.formats.model_file import opening
-from keras_mnist_sum.formats.model_file import read_file
 from keras_mnist_sum.models.info import KEY
 from keras_mnist_sum.models.info import ModelInfo
 from keras_mnist_sum.task import INPUT_SHAPES
@@ -22,20 +24,28 @@ if TYPE_CHECKING:
     import onnx
 
 _KIND = "ONNX"
+_GRAPH = 7 * 8 + 2  # the tag of its graph in a `ModelProto`
+_MOST_FIELDS = 100_000
 _TYPES = {"tensor(float)": "float32"}
 
 
-def write(model: "keras.Model", path: Path) -> None:
-    """Writes `model`, in float32, and what it says of itself."""
+def write(model: "keras.Model", path: Path, batch: int | None = None) -> None:
+    """Writes `model`, in float32, and what it says of itself.
+
+    Args:
+        model: A model as `build_model` makes it.
+        path: The file to write.
+        batch: How many rows it takes. Default: any.
+    """
     import onnx
 
     from keras_mnist_sum.formats.saved_model import input_specs
     from keras_mnist_sum.models.build import info_of
 
     model.export(
-        path, format="onnx", verbose=False, input_signature=[input_specs()]
+        path, format="onnx", verbose=False, input_signature=[input_specs(batch)]
     )
-    exported = in_order(onnx.load(path), list(model.output))
+    exported = in_order(onnx.load(path), list(model.output), batch)
     info = info_of(model)
     if info:
         onnx.helper.set_model_props(exported, {KEY: info.to_json()})
@@ -43,16 +53,19 @@ def write(model: "keras.Model", path: Path) -> None:
     trial.remember("onnx_file", path)
 
 
-def in_order(model: "onnx.ModelProto", outputs: list[str]) -> "onnx.ModelProto":
+def in_order(
+    model: "onnx.ModelProto", outputs: list[str], batch: int | None = None
+) -> "onnx.ModelProto":
     """The same model, its parts named and ordered by the graph alone.
 
     tf2onnx numbers names and orders nodes otherwise in each process. Here
     nodes follow what they depend on, output by output; the names of inputs and
-    outputs stay, and their first axis is called `batch`.
+    outputs stay, and a first axis of any size is called `batch`.
 
     Args:
         model: A model with our inputs.
         outputs: The names of its outputs, in their order.
+        batch: How many rows it takes. Default: any.
     """
     import onnx
 
@@ -88,7 +101,11 @@ def in_order(model: "onnx.ModelProto", outputs: list[str]) -> "onnx.ModelProto":
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
     for value in ends.values():
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        rows = value.type.tensor_type.shape.dim[0]
+        if batch:
+            rows.dim_value = batch
+        else:
+            rows.dim_param = "batch"
     return onnx.helper.make_model(
         onnx.helper.make_graph(
             nodes,
@@ -116,9 +133,40 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         InputError: If it is missing, damaged or another kind of model, or
             ONNX Runtime is not installed.
     """
-    content = read_file(path, _KIND)
-    trial.check("onnx_file", path, content, task)
-    return open_content(path, content, task)
+    check_file(path, _KIND, _may_be_one)
+    return open_content(path, trial.read_tried("onnx_file", path, task), task)
+
+
+def _may_be_one(file: BinaryIO) -> bool:
+    """Whether the outermost fields are a message's, to its end, and one may be
+    the graph (https://protobuf.dev/programming-guides/encoding/)."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    tags = set()
+    for _ in range(_MOST_FIELDS):
+        tag = _varint(file)
+        tags.add(tag)
+        length = {0: 0, 1: 8, 5: 4}.get(tag % 8)
+        if tag % 8 == 0:
+            _varint(file)
+        elif tag % 8 == 2:
+            length = _varint(file)
+        if tag < 8 or length is None:
+            return False
+        end = file.seek(length, os.SEEK_CUR)
+        if end >= size:
+            return end == size and _GRAPH in tags
+    return False
+
+
+def _varint(file: BinaryIO) -> int:
+    number = 0
+    for place in range(0, 70, 7):
+        byte = (file.read(1) or b"\0")[0]
+        number |= (byte % 128) << place
+        if byte < 128:
+            return number
+    return -1
 
 
 def open_content(
@@ -156,4 +204,4 @@ def open_content(
         )
         said = session.get_modelmeta().custom_metadata_map.get(KEY)
         info = ModelInfo.from_json(said) if said else None
-        return checked_model(path, run, inputs, outputs, info, task)
+        return checked_model(path, *any_batch(run, inputs, outputs), info, task)

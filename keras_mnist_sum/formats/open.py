@@ -4,10 +4,13 @@ To add a format, write a file like the others here, with `open_file(path,
 task)` and `write(model, path)`, and name it in `FORMATS`.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
 import os
+import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +19,14 @@ from typing import TypeAlias
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats import trial
 from keras_mnist_sum.formats.model_file import OpenedModel
+from keras_mnist_sum.formats.model_file import check_file
 from keras_mnist_sum.formats.not_a_model import is_unpacked_keras_file
 from keras_mnist_sum.formats.not_a_model import what_it_is
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
 PathLike: TypeAlias = str | bytes | os.PathLike
@@ -90,7 +96,9 @@ def open_model(
     if path is None:
         newest = Run.newest()
         path = newest.path if newest else pretrained.checked_path("model.keras")
-    task = Task.named(difference=difference) if difference else None
+    task = None
+    if difference is not None:
+        task = Task.named(difference=difference)
     opened = open_path(path, task)
     check_difference(opened, difference)
     return opened
@@ -110,13 +118,21 @@ def open_path(path: PathLike, task: Task | None = None) -> OpenedModel:
     file, format, config = _find(path)
     if config and not task:
         task = config.task  # A model of the first edition does not say.
-    if format.tensorflow:
-        import_tensorflow()
-    if format == FORMATS["saved_model"]:
-        _logger.warning(
-            f"a SavedModel is a program, and TensorFlow runs it: {str(path)!r}"
-        )
-    opened = format.load().open_file(file, task)
+    trying: contextlib.AbstractContextManager = contextlib.nullcontext()
+    if format == FORMATS["keras"]:
+        # Before TensorFlow is imported, which takes seconds.
+        check_file(file, "Keras", zipfile.is_zipfile)
+        if "keras" not in sys.modules:  # So there are no layers of the user's.
+            trying = trial.begun("keras_file", file, task)
+    with trying:
+        if format.tensorflow:
+            import_tensorflow(f"Opening {str(path)!r}")
+        if format == FORMATS["saved_model"]:
+            _logger.warning(
+                "a SavedModel is a program, and TensorFlow runs it: "
+                f"{str(path)!r}"
+            )
+        opened = format.load().open_file(file, task)
     if not config:
         return opened
     if opened.info and opened.task != config.task:
@@ -133,7 +149,9 @@ def check_difference(opened: OpenedModel, difference: str | None) -> None:
     Raises:
         InputError: If it is another.
     """
-    if difference and opened.task != Task.named(difference=difference):
+    if difference is None:
+        return
+    if opened.task != Task.named(difference=difference):
         raise InputError(
             "`difference` is for a file that does not say what its outputs "
             f"are. Received: difference={difference!r} for "
@@ -156,10 +174,7 @@ def checked_path(path: object) -> Path:
     Raises:
         InputError: If it is no path.
     """
-    if isinstance(path, PathLike) and (name := os.fsdecode(path)):
-        return Path(name)
-    given = repr(path) if isinstance(path, str | bytes) else type(path).__name__
-    raise InputError(f"{_WHAT_IT_IS}. Received: {given} in place of a path")
+    return as_path(path, _WHAT_IT_IS)
 
 
 def _find(path: Path) -> tuple[Path, Format, Config | None]:

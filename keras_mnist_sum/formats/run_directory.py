@@ -15,6 +15,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import run_checks
 from keras_mnist_sum.utils import locks
+from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.atomic_files import cannot_write
 from keras_mnist_sum.utils.atomic_files import read_text
 from keras_mnist_sum.utils.atomic_files import remove
@@ -37,6 +38,9 @@ class Run:
     Args:
         path: The directory.
 
+    Raises:
+        InputError: If it is no path.
+
     Attributes:
         path: The directory.
         config: JSON, what the run is.
@@ -53,8 +57,8 @@ class Run:
         report: Folder, what `evaluate.py --report` writes.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | bytes | os.PathLike) -> None:
+        self.path = as_path(path, "`run_dir` must be the path of a folder")
         self.config = self.path / _CONFIG
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.csv"
@@ -97,7 +101,8 @@ class Run:
         Raises:
             InputError: If the system refuses.
         """
-        first = ROOT / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        first = as_path(ROOT / stem, "A run needs the name of a folder")
         path, count = first, 1
         while True:
             try:

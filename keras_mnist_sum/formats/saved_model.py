@@ -1,7 +1,8 @@
 """SavedModels: written for TensorFlow Serving, opened and called.
 
-Two signatures: `serving_default` is the model, and `serve_raw` is for a client
-that knows nothing of tensors.
+Three signatures: `serving_default` is the model, `serve_raw` is for a client
+that knows nothing of tensors, and `serve` is the model for converters, and for
+`keras.layers.TFSMLayer`.
 """
 
 from collections.abc import Callable
@@ -53,29 +54,38 @@ def save_functions(
     # Keras's own `export` writes all weights twice.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
+    # What `keras.layers.TFSMLayer` calls, with one argument.
+    module.serve = tf.function(
+        lambda inputs: model(inputs, training=False), [input_specs()]
+    )
     tf.saved_model.save(module, str(path), functions)
 
 
-def plain_signature(model: keras.Model) -> Callable:
-    """The model as it is, with nothing refused: for converters."""
+def plain_signature(model: keras.Model, batch: int | None = None) -> Callable:
+    """The model as it is, with nothing refused: for converters.
+
+    Args:
+        model: The model.
+        batch: How many rows it takes. Default: any.
+    """
 
     @tf.function
     def serve(image: tf.Tensor, number: tf.Tensor) -> dict:
         return model({"image": image, "number": number}, training=False)
 
-    return serve.get_concrete_function(**input_specs())
+    return serve.get_concrete_function(**input_specs(batch))
 
 
-def input_specs() -> dict[str, tf.TensorSpec]:
-    """What a model takes, by name."""
+def input_specs(batch: int | None = None) -> dict[str, tf.TensorSpec]:
+    """What a model takes, by name, in batches of any size or of one."""
     return {
-        name: tf.TensorSpec((None, *shape), tf.float32, name)
+        name: tf.TensorSpec((batch, *shape), tf.float32, name)
         for name, shape in INPUT_SHAPES.items()
     }
 
 
 def signatures(model: keras.Model) -> dict[str, Callable]:
-    """The signatures `serving_default` and `serve_raw` of a model.
+    """The signatures `serving_default`, `serve_raw` and `serve` of a model.
 
     `serving_default` is the model: `image`, float32 `(batch, 28, 28, 1)`, and
     `number`, float32 `(batch, 10)`, to its outputs: probabilities, or values of
@@ -87,9 +97,12 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
     `..._probability`, float32 `(batch,)`; a regression's values have none.
     A number outside 0-9 is refused.
 
-    Both refuse another shape, an empty batch, and images and numbers that are
-    not equally many. A refusal is TensorFlow's `InvalidArgumentError`, which
-    says why.
+    `serve` is `serving_default` that refuses nothing: TensorFlow.js and
+    coremltools convert no assertions.
+
+    The first two refuse another shape, an empty batch, and images and numbers
+    that are not equally many. A refusal is TensorFlow's `InvalidArgumentError`,
+    which says why.
     """
     task = task_of(model)
 
@@ -141,6 +154,7 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
             tf.TensorSpec((None, *_RAW_SHAPE), tf.uint8, "image"),
             tf.TensorSpec((None,), tf.int64, "number"),
         ),
+        "serve": plain_signature(model),
     }
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 import evaluate
 import keras_mnist_sum
@@ -127,6 +128,58 @@ def test_only_convolutions_are_quantized(digits, tmp_path, monkeypatch):
     scaled = predict({**arrays, "image": arrays["image"] / 255})
     for name in answers:
         np.testing.assert_allclose(answers[name], scaled[name], atol=1e-5)
+
+
+def test_all_of_it_takes_bytes_and_gives_bytes(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "SMALLEST_AGREEMENT", 0)  # It is untrained.
+    model = build_model(Config(**TINY))
+    path = export(model, tmp_path, "litert", digits[0], quantize="all").path
+    assert path == tmp_path / "model_uint8.tflite"
+    _, _, tensors = litert_parts(path)
+    assert {x.name: (x.type, list(x.shape)) for x in tensors}.items() >= {
+        b"image": (schema.TensorType.UINT8, [1, 28, 28, 1]),
+        b"number": (schema.TensorType.UINT8, [1, 10]),
+        b"digit": (schema.TensorType.UINT8, [1, 10]),
+        b"sum": (schema.TensorType.UINT8, [1, 19]),
+        b"difference": (schema.TensorType.UINT8, [1, 10]),
+    }.items()
+    assert schema.TensorType.FLOAT32 not in {x.type for x in tensors}
+    arrays = pairs(digits, 7)
+    answers = open_model(path).predict(arrays)
+    scaled = {**arrays, "image": arrays["image"] / 255}
+    for name, array in open_model(path).predict(scaled).items():
+        np.testing.assert_array_equal(answers[name], array)
+        expected = model.predict_on_batch(arrays)[name]
+        np.testing.assert_allclose(array, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_file_of_one_batch_size_opens_for_any(format, digits, tmp_path):
+    model = build_model(Config(test_time_shift=1, **TINY))
+    path = export(model, tmp_path, format, batch=3).path
+    assert path.stem == "model_batch3"
+    opened = open_model(path)
+    for count in (1, 3, 7):
+        arrays = pairs(digits, count)
+        answers = opened.predict(arrays)
+        for name, array in model.predict_on_batch(arrays).items():
+            np.testing.assert_allclose(answers[name], array, atol=1e-5)
+
+
+def test_litert_tensors_have_the_models_names_in_its_order(tmp_path):
+    """Runtimes that know no signatures go by these."""
+    model = build_model(Config(outputs=("sum", "digit", "difference"), **TINY))
+    path = export(model, tmp_path, "litert").path
+    interpreter = Interpreter(model_path=str(path))
+    inputs, outputs = (
+        [x["name"] for x in side]
+        for side in (
+            interpreter.get_input_details(),
+            interpreter.get_output_details(),
+        )
+    )
+    assert inputs == ["image", "number"]
+    assert outputs == list(model.output)
 
 
 @pytest.mark.slow
@@ -250,7 +303,7 @@ def test_export_says_what_it_wrote_and_it_can_be_evaluated(npz, tmp_path):
     model.save(target)
     result = run("export", target, "--format", "onnx", "--out", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    written, checked = result.stdout.splitlines()
+    _, written, checked = result.stdout.splitlines()
     path = tmp_path / "model.onnx"
     size = path.stat().st_size
     assert written == f"written  {path}, {size:,} bytes"
@@ -275,9 +328,9 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
     np.savez(npz, x_train=images, y_train=labels, x_test=~images, y_test=labels)
     quantized, export = [], exporting.export
 
-    def noted(model, folder, format, calibration_images):
+    def noted(model, folder, format, calibration_images, *others):
         quantized.append(calibration_images)
-        return export(model, folder, format, calibration_images)
+        return export(model, folder, format, calibration_images, *others)
 
     monkeypatch.setattr(exporting, "export", noted)
     config = Config(
@@ -288,7 +341,7 @@ def test_export_of_a_run_quantises_with_the_data_of_the_run(
     run_dir = str(tmp_path)
     arguments = ["export", run_dir, "--format", "litert", "--out", run_dir]
     assert __main__.main([*arguments, "--quantize"]) == 0
-    assert str(npz) in capsys.readouterr().out.splitlines()[0]
+    assert str(npz) in capsys.readouterr().out.splitlines()[1]
     [chosen] = quantized
     np.testing.assert_array_equal(chosen, images)
     assert evaluate.main([str(tmp_path / "model_int8.tflite")]) == 0
@@ -314,6 +367,11 @@ def test_takes_a_run_or_a_file_for_a_model(tmp_path):
         (("MODEL", "new", ["onnx"]), "must be one of keras"),
         (("MODEL", None, "onnx"), "`folder` must be"),
         (("MODEL", "new", "litert", "sample"), "Images must be"),
+        (("MODEL", "new", "litert", None, "all"), "takes `calibration_images`"),
+        (("MODEL", "new", "litert", [], "half"), "must be one of convolutions"),
+        (("MODEL", "new", "onnx", None, None, 0), "from 1 to 1,024"),
+        (("MODEL", "new", "keras", None, None, 1), "for litert or onnx"),
+        (("MODEL", "new", "onnx", None, None, True), "from 1 to 1,024"),
     ],
 )
 def test_wrong_arguments_in_python_are_one_line_and_write_nothing(

@@ -65,6 +65,35 @@ def test_any_model_file_is_read_or_refused(data, model_file, load):
     read(load, data.draw(files(archive(model_file))))
 
 
+def test_changed_bytes_change_no_answer(model_file, load):
+    """They are refused, or belong to what no answer depends on."""
+    whole = archive(model_file)
+    arrays = {
+        "image": np.ones((2, 28, 28, 1), "float32"),
+        "number": np.eye(10, dtype="float32")[:2],
+    }
+    right = load(whole).predict_on_batch(arrays)
+    weights = whole.index(model_file["model.weights.h5"])
+    others = np.ones(len(whole), bool)
+    others[weights : weights + len(model_file["model.weights.h5"])] = False
+    opened = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        content = bytearray(whole)
+        places = np.flatnonzero(others) if seed % 2 else len(whole)
+        for place in rng.choice(places, 1 + seed % 3):
+            content[place] = rng.integers(256)
+        try:
+            answers = load(bytes(content)).predict_on_batch(arrays)
+        except InputError as error:
+            assert "\n" not in str(error)
+            continue
+        opened += 1
+        for name, array in right.items():
+            np.testing.assert_array_equal(answers[name], array)
+    assert 0 < opened < 50
+
+
 @pytest.mark.slow
 @inputs()
 @given(data=st.data())
@@ -225,5 +254,5 @@ def test_rejects_hdf5_model(tmp_path):
     path = tmp_path / "model.h5"
     build_model(Config(width=2)).save_weights(tmp_path / "model.weights.h5")
     (tmp_path / "model.weights.h5").rename(path)
-    with pytest.raises(InputError, match="it is no .keras archive"):
+    with pytest.raises(InputError, match="it is no Keras file"):
         keras_file.open_file(path)

@@ -251,3 +251,13 @@ def test_files_of_others_among_the_checkpoints_stay(tmp_path):
     (run.checkpoints / "best.keras").unlink()
     run.remove_checkpoints()
     assert not run.checkpoints.exists()
+
+
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b", "x" * 300, "\ud800"])
+def test_run_directory_must_be_a_path_that_can_be(path):
+    with pytest.raises(InputError, match="`run_dir` must .*Received: "):
+        Run.open(path, CONFIG)
+
+
+def test_path_of_a_run_may_be_bytes(tmp_path):
+    assert Run.open(os.fsencode(tmp_path), CONFIG).path == tmp_path

@@ -1,5 +1,6 @@
 """A model file is tried in a process of its own before it is believed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,6 +25,8 @@ from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.models.layers import AugmentByShifts
+from keras_mnist_sum.models.layers import MeanOverShifts
 from keras_mnist_sum.models.layers import allow_layer
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import Task
@@ -43,13 +46,13 @@ def nothing_is_known(tmp_path, monkeypatch):
 @pytest.fixture
 def trials(monkeypatch):
     """A list that gets an item for each process that is started."""
-    started, run = [], subprocess.run
+    started, start = [], subprocess.Popen
 
     def noted(*arguments, **options):
         started.append(arguments)
-        return run(*arguments, **options)
+        return start(*arguments, **options)
 
-    monkeypatch.setattr(subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "Popen", noted)
     return started
 
 
@@ -247,17 +250,33 @@ def test_process_that_cannot_be_started_is_one_line(tmp_path, monkeypatch):
 
 
 def test_what_was_tried_is_what_is_used(tmp_path, monkeypatch):
-    """Another file under the same name comes too late."""
-    path, run = onnx_file(tmp_path / "model.onnx"), subprocess.run
+    """Another file under the same name is refused, whenever it comes."""
+    path = onnx_file(tmp_path / "model.onnx")
+    for name in ("_start", "_remember"):  # before and after
+        step = getattr(trial, name)
 
-    def swapping(*arguments, **options):
-        done = run(*arguments, **options)
-        onnx_file(path, weight=0.2)
-        return done
+        def swapping(*arguments, step=step):
+            onnx_file(path, weight=0.2)
+            return step(*arguments)
 
-    monkeypatch.setattr(subprocess, "run", swapping)
-    opened = open_model(path)
-    np.testing.assert_allclose(opened.predict(pairs(1))["sum"], 0.1)
+        onnx_file(path)
+        with monkeypatch.context() as context:
+            context.setattr(trial, name, swapping)
+            with pytest.raises(InputError, match="Received: .*it changed whil"):
+                open_model(path)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_trial_that_was_begun_is_waited_for_or_ended(tmp_path, trials, fails):
+    path = onnx_file(tmp_path / "model.onnx", *(loop(2**62) if fails else ()))
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = children.read_text() if children.exists() else ""
+    with contextlib.suppress(KeyError), trial.begun("onnx_file", path, None):
+        if fails:
+            raise KeyError
+        assert open_model(path).task == Task.named()
+    assert len(trials) == 1 and not trial._begun
+    assert before == (children.read_text() if children.exists() else "")
 
 
 def test_ctrl_c_ends_a_trial(tmp_path):
@@ -337,12 +356,35 @@ def broadcast(image):
     return keras.layers.GlobalMaxPooling2D()(keras.layers.Add()([plane, line]))
 
 
+def shifted(image):
+    """Eight layers that make 390,625 images of one, and eight that undo it."""
+    for _ in range(8):
+        image = AugmentByShifts(1)(image)
+    scores = keras.layers.Flatten()(image)
+    for _ in range(8):
+        scores = MeanOverShifts()(scores)
+    return scores
+
+
+def shifted_in_models(image):
+    """The same, each pair of layers in a model around the one before."""
+    inner = keras.Input((28, 28, 1))
+    model = keras.Model(inner, keras.layers.Flatten()(inner))
+    for _ in range(8):
+        outer = keras.Input((28, 28, 1))
+        scores = MeanOverShifts()(model(AugmentByShifts(1)(outer)))
+        model = keras.Model(outer, scores)
+    return model(image)
+
+
 def pooled(image):
     return keras.layers.GlobalAveragePooling2D()(image)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", [doubled, broadcast])
+@pytest.mark.parametrize(
+    "features", [doubled, broadcast, shifted, shifted_in_models]
+)
 def test_rejects_keras_file_that_takes_any_memory(features, tmp_path):
     path = keras_file(tmp_path / "model.keras", features)
     assert path.stat().st_size < 300_000
