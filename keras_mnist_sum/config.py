@@ -1,26 +1,28 @@
 """Everything that decides a run, in one frozen dataclass.
 
 A field carries its help, choices and range; commands make flags of them. The
-dict of backbones is their only list, as are those of heads, optimizers and
-losses. Their keys are read as text: importing them would import Keras.
+dict of backbones is their only list, as are those of heads, optimizers,
+schedules and losses. Their keys are read as text: importing them would import
+Keras.
 """
 
 import dataclasses
 import json
 import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
+from keras_mnist_sum.config_checks import check_together
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.task import DIFFERENCES
 from keras_mnist_sum.task import FORMULAS
 from keras_mnist_sum.task import Task
-from keras_mnist_sum.task import check_names
 from keras_mnist_sum.utils.settings import BELOW_1
 from keras_mnist_sum.utils.settings import SMALLEST
 from keras_mnist_sum.utils.settings import check_setting
 from keras_mnist_sum.utils.settings import keys_of
+from keras_mnist_sum.utils.settings import plain
 from keras_mnist_sum.utils.settings import setting
 
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
@@ -31,6 +33,7 @@ BACKBONES = keys_of("BACKBONES", "models/backbones.py", "models/baselines.py")
 HEADS = keys_of("HEADS", "models/heads.py", "models/baselines.py")
 DIGIT_LOSSES = keys_of("DIGIT_LOSSES", "training/optimization.py")
 OPTIMIZERS = keys_of("OPTIMIZERS", "training/optimization.py")
+SCHEDULES = keys_of("SCHEDULES", "training/schedules.py")
 
 
 @dataclass(frozen=True)
@@ -164,11 +167,22 @@ class Config:
         "mistake, in the design behind baseline_regression",
         choices=DIGIT_LOSSES,
     )
+    loss_weights: dict[str, float] | None = setting(
+        None,
+        "factors of the outputs' losses in the one that is minimized, such as "
+        "sum=2,difference=0.5 (default: 1 for each)",
+    )
     optimizer: str = setting(
         "adamw", "how a step follows from gradients", choices=OPTIMIZERS
     )
     learning_rate: float = setting(
         3e-3, "learning rate at its peak", range=(SMALLEST, 100)
+    )
+    schedule: str = setting(
+        "cosine",
+        "learning rate by step: up in a line, then down in a cosine or in a "
+        "line (linear); or constant, with no warm-up: callbacks may change it",
+        choices=SCHEDULES,
     )
     warmup_fraction: float = setting(
         0.10, "share of the steps with a linearly rising rate", range=(0, 1)
@@ -185,6 +199,17 @@ class Config:
     weight_decay: float = setting(
         1e-2, "decoupled weight decay, on kernels only", range=(0, 100)
     )
+    custom_optimizer: dict[str, Any] | None = setting(
+        None,
+        "an optimizer of your own, as Keras serializes it, in place of what "
+        "`optimizer` to `weight_decay` say",
+        flag=False,
+    )
+    initial_weights: str | None = setting(
+        None,
+        "SHA-256 of the weights of the model that the run goes on from",
+        flag=False,
+    )
     seed: int = setting(
         0, "decides initial weights and all draws", range=(0, 2**31 - 1)
     )
@@ -199,37 +224,16 @@ class Config:
             raise InputError(
                 "A config's fields are set by name, as in Config(width=16); a "
                 "preset's config is presets.get(NAME).config. "
-                f"Received: {sorted(set(fields) - known) or 'no names'}"
+                f"Received: {shown(sorted(set(fields) - known) or 'no names')}"
             )
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _plain(getattr(self, field.name))
+            value = plain(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
             check_setting(field, value)
-        named = (self.outputs, self.difference)
-        if self.custom_task and named != (Config.outputs, Config.difference):
-            raise InputError(
-                "A task of your own says what its outputs are. "
-                f"Received: custom_task={self.custom_task!r}, "
-                f"outputs={self.outputs}, difference={self.difference!r}"
-            )
-        check_names(self.outputs)
-        outputs, supervised = self.custom_task or self.outputs, self.supervised
-        if not set(supervised) <= set(outputs) or not supervised:
-            raise InputError(
-                f"`supervise` must name some of {','.join(outputs)}. "
-                f"Received: supervise={','.join(supervised)!r}"
-            )
-        alone = (self.head, self.digit_loss) == ("exact", "cross_entropy")
-        if "digit" not in supervised and not alone:
-            raise InputError(
-                "Without labels of the digit only the head 'exact' says what "
-                "the digit is, and a loss of its own needs its labels. "
-                f"Received: supervise={','.join(supervised)!r}, "
-                f"head={self.head!r}, digit_loss={self.digit_loss!r}"
-            )
+        check_together(self)
 
     @property
     def task(self) -> Task:
@@ -291,10 +295,3 @@ class Config:
         if values.get("custom_task") is not None:
             values["custom_task"] = Task.from_dict(values["custom_task"])
         return cls(**values)
-
-
-def _plain(value: Any) -> Any:
-    """What a field holds: no path, list, or array of NumPy's."""
-    value = os.fspath(value) if isinstance(value, os.PathLike) else value
-    value = value.tolist() if hasattr(value, "tolist") else value
-    return tuple(value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ PRESETS = {
             learning_rate=0.01,
             beta_1=0.9,
             # Without a warm-up, one start in four diverges.
-            **(_CONSTANT_RATE | {"warmup_fraction": 0.01}),
+            **{**_CONSTANT_RATE, "warmup_fraction": 0.01},
         ),
         6_402_764,
         "seven wide convolutions, sum and difference regressed",
@@ -140,10 +141,9 @@ def get(name: str) -> Preset:
         InputError: If there is none.
     """
     if not isinstance(name, str) or name not in PRESETS:
-        given = repr(name) if isinstance(name, str) else type(name).__name__
         raise InputError(
             f"`preset` must be one of {', '.join(PRESETS)}. "
-            f"Received: preset={given}"
+            f"Received: preset={shown(name)}"
         )
     return PRESETS[name]
 
@@ -164,6 +164,6 @@ def as_config(value: Config | Preset | str) -> Config:
     if not isinstance(value, Config):
         raise InputError(
             "`config` must be a `Config` or the name of a preset "
-            f"({', '.join(PRESETS)}). Received: {type(value).__name__}"
+            f"({', '.join(PRESETS)}). Received: {shown(value)}"
         )
     return value

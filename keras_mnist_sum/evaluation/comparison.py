@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.evaluation.statistics import interval_over_images
@@ -20,6 +21,7 @@ from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import as_opened
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils.arguments import as_list
 
 # In which two runs of one recipe may differ.
 _NOT_THE_RECIPE = ("seed", "data_dir")
@@ -89,9 +91,13 @@ def compare(
         InputError: If there is no model, or one twice, or two runs of one
             recipe have the same seed.
     """
-    if not models:
-        raise InputError("There must be models to compare. Received: none")
-    opened = [as_opened(model) for model in models]
+    given = as_list(models)
+    if not given:
+        raise InputError(
+            "There must be a list of models to compare. "
+            f"Received: {'none' if given == [] else shown(models)}"
+        )
+    opened = [as_opened(model) for model in given]
     check_different([model.path for model in opened])
     recipes = [_recipe(model) for model in opened]
     _check_seeds(opened, recipes)

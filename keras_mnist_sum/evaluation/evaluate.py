@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras_mnist_sum.data.examples import as_examples
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.evaluation.predictions_file import save_predictions
 from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.formats.any_model import AnyModel
@@ -23,6 +25,9 @@ from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.arguments import as_integer
+from keras_mnist_sum.utils.atomic_files import check_file
+from keras_mnist_sum.utils.console import counting
 
 # From float32 images `(batch, 28, 28, 1)` in 0-1 to predictions of each output
 # with each number 0-9: `(batch, 10, classes)` of probabilities, or
@@ -33,6 +38,8 @@ PairPredictor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 def evaluate(
     model: AnyModel,
     data: Mnist | tuple[Any, Any] | str | os.PathLike = "auto",
+    *,
+    predictions: str | os.PathLike | None = None,
 ) -> Scores:
     """Scores a model on every test image with every number 0-9.
 
@@ -41,12 +48,15 @@ def evaluate(
             `open_model` takes or gives.
         data: The test images and their digits, as `data.examples.as_examples`
             takes them; or a whole `Mnist`, or where `load_mnist` finds one.
+        predictions: A file to write what is predicted for each pair to, as
+            `evaluation.predictions_file` has it.
 
     Returns:
         The counts, of all pairs.
 
     Raises:
-        InputError: If the model or the data cannot be used.
+        InputError: If the model or the data cannot be used, or the file cannot
+            be written.
 
     Example:
 
@@ -54,6 +64,8 @@ def evaluate(
     >>> scores.accuracy()["sum"]
     0.9912
     """
+    if predictions is not None:
+        check_file(Path(predictions))
     opened = as_opened(model)
     if isinstance(data, str | os.PathLike):
         data = load_mnist(data, test_only=True)
@@ -64,7 +76,10 @@ def evaluate(
             "`data` must be a tuple of test images and their digits, an `Mnist`"
             f" or the name of a source. Received: {type(data).__name__}"
         )
-    return predict_all_pairs(opened, *data).scores
+    found = predict_all_pairs(opened, *data)
+    if predictions is not None:
+        save_predictions(Path(predictions), found)
+    return found.scores
 
 
 def predict_all_pairs(
@@ -88,6 +103,7 @@ def predict_all_pairs(
         InputError: If the arrays are not MNIST-like, or a prediction is not a
             finite number.
     """
+    batch_size = as_integer(batch_size, "batch_size", 1)
     opened = as_opened(model)
     images, digits = as_examples(images, digits)
     if opened.keras_model is not None:
@@ -95,9 +111,11 @@ def predict_all_pairs(
     else:
         predict = pair_predictor(opened.predict)
     batches = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        batches.append(predict(image_input(batch)))
+    with counting("scoring", len(images)) as done:
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            batches.append(predict(image_input(batch)))
+            done(start + len(batch))
     outputs = {
         name: np.concatenate([batch[name] for batch in batches])
         for name in opened.task

@@ -95,18 +95,17 @@ class Scores:
         ]
 
     def table(self) -> str:
-        """A table for a person."""
+        """A table for a person, of lines that fit a terminal."""
         lines = [
-            f"{'output':<14}{'right':>10}{'of':>10}{'accuracy':>11}"
+            f"{f'of {self.pairs:,} pairs':<17}{'right':>8}{'accuracy':>10}"
             f"{'95 % interval':>17}"
         ]
         for name, count, error in self.rows():
             low, high = self.interval.get(name, (np.nan, np.nan))
             interval = f"{100 * low:.2f} to {100 * high:.2f}"
             lines.append(
-                f"{name:<14}{count:>10,}{self.pairs:>10,}"
-                f"{100 * count / self.pairs:>9.2f} %"
-                f"{interval if name in self.interval else '':>17}   {error}"
+                f"{name:<17}{count:>8,}{100 * count / self.pairs:>8.2f} %"
+                f"{interval if name in self.interval else '':>17}  {error}"
             )
         return "\n".join(line.rstrip() for line in lines)
 
@@ -245,7 +244,10 @@ class Predictions:
             np.bincount(place, weights, _BINS)
             for weights in (None, confidence, self.correct[name].ravel())
         )
-        return Bins(count.astype("float64"), total, right)
+        image = np.arange(place.size) // NUM_DIGITS
+        seen = np.unique(place * np.int64(place.size) + image)
+        images = np.bincount(seen // place.size, minlength=_BINS)
+        return Bins(count.astype("float64"), total, right, images)
 
     def confusion(self, name: str) -> np.ndarray:
         """Counts of pairs by label and prediction.

@@ -19,11 +19,13 @@ class Bins:
         count: float64 `(15,)`: the predictions in each bin.
         confidence: float64 `(15,)`: the sum of their confidences.
         right: float64 `(15,)`: how many of them are right.
+        images: int64 `(15,)`: of how many images they are.
     """
 
     count: np.ndarray
     confidence: np.ndarray
     right: np.ndarray
+    images: np.ndarray
 
     def error(self) -> float:
         """The expected calibration error, 0-1."""
@@ -50,10 +52,18 @@ def interval_over_images(correct: np.ndarray) -> tuple[float, float]:
     mean = means.mean()
     variance = means.var(ddof=1) / images if images > 1 else 0.0
     size = mean * (1 - mean) / variance if variance else images
+    low, high = wilson_interval(mean, size)
+    return float(low), float(high)
+
+
+def wilson_interval(
+    share: np.ndarray, size: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of shares, 0-1, of `size` observations each."""
     square = _QUANTILE**2 / size
-    center = (mean + square / 2) / (1 + square)
-    half = np.sqrt(square * (mean * (1 - mean) + square / 4)) / (1 + square)
-    return float(max(0, center - half)), float(min(1, center + half))
+    center = (share + square / 2) / (1 + square)
+    half = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    return np.maximum(center - half, 0), np.minimum(center + half, 1)
 
 
 def paired_test(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The baselines: designs that ours are compared with, and all that they need.
+"""The baselines: designs that ours are compared with.
 
 `plain`, `plain_doubling`, `concat`, `regression` and `negative_probability`
 are those of the two course projects that this package grew from; `dropout` and
@@ -8,11 +8,12 @@ are those of the two course projects that this package grew from; `dropout` and
 import keras
 from keras import ops
 
+from keras_mnist_sum.models.baseline_layers import ExpectedNumber
+from keras_mnist_sum.models.baseline_layers import GlobalBatchDropout
+from keras_mnist_sum.models.baseline_layers import OneHotArgmax
 from keras_mnist_sum.models.layers import ScaleByMaximum
 from keras_mnist_sum.models.layers import Tensor
-from keras_mnist_sum.models.layers import check_last_axis
 from keras_mnist_sum.models.layers import normalize
-from keras_mnist_sum.models.layers import ours
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Output
 
@@ -38,27 +39,35 @@ def plain_doubling(image: Tensor, width: int) -> Tensor:
 
 
 def _seven_convolutions(image: Tensor, channels: list[int]) -> Tensor:
+    layers = keras.layers
+
     def convolution(
-        x: Tensor, filters: int, padding: str, activation: str | None = "relu"
+        x: Tensor,
+        filters: int,
+        padding: str,
+        name: str,
+        activation: str | None = "relu",
     ) -> Tensor:
-        return keras.layers.Conv2D(
+        return layers.Conv2D(
             filters,
             3,
             padding=padding,
             activation=activation,
+            name=name,
             **pytorch_initializers(9 * x.shape[-1]),
         )(x)
 
-    x = ScaleByMaximum()(image)
-    x = keras.layers.Rescaling(1 / _STD, -_MEAN / _STD)(x)
-    for stage in (channels[:2], channels[2:4]):
-        for filters in stage:
-            x = convolution(x, filters, "same")
-        x = keras.layers.MaxPooling2D()(x)
-    for filters in channels[4:]:
-        x = convolution(x, filters, "valid")  # 7x7, 5x5, 3x3 pixels
-    x = convolution(x, NUM_DIGITS, "valid", activation=None)
-    return keras.layers.Flatten(name="logits")(x)  # (batch, 10)
+    x = ScaleByMaximum(name="stage0_scale")(image)
+    x = layers.Rescaling(1 / _STD, -_MEAN / _STD, name="stage0_rescale")(x)
+    for stage in (1, 2):  # 28x28, 14x14 pixels
+        for i in (1, 2):
+            filters = channels[2 * stage + i - 3]
+            x = convolution(x, filters, "same", f"stage{stage}_conv{i}")
+        x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
+    x = convolution(x, channels[4], "valid", "stage3_conv1")  # 7x7 pixels
+    x = convolution(x, channels[5], "valid", "stage3_conv2")
+    x = convolution(x, NUM_DIGITS, "valid", "stage3_conv3", activation=None)
+    return layers.Flatten(name="logits")(x)  # (batch, 10)
 
 
 def dropout(image: Tensor, width: int) -> Tensor:
@@ -70,16 +79,21 @@ def dropout(image: Tensor, width: int) -> Tensor:
     """
     layers = keras.layers
 
-    x = ScaleByMaximum()(image)
-    for filters, size in ((width, 5), (2 * width, 3)):
-        x = layers.Conv2D(filters, size, activation="relu")(x)
-        x = layers.Conv2D(filters, size, activation="relu")(x)
-        x = layers.MaxPooling2D()(normalize(x))
-        x = GlobalBatchDropout(0.25)(x)
-    x = layers.Flatten()(x)  # (batch, 3 * 3 * 2 * width)
-    for units in (256, 128, 128):
-        x = normalize(layers.Dense(units, activation="relu")(x))
-        x = GlobalBatchDropout(0.25)(x)
+    x = ScaleByMaximum(name="stage0_scale")(image)
+    pairs = {"stage1": (width, 5), "stage2": (2 * width, 3)}
+    for stage, (filters, size) in pairs.items():
+        for i in (1, 2):
+            x = layers.Conv2D(
+                filters, size, activation="relu", name=f"{stage}_conv{i}"
+            )(x)
+        x = normalize(x, f"{stage}_norm")
+        x = layers.MaxPooling2D(name=f"{stage}_pool")(x)
+        x = GlobalBatchDropout(0.25, name=f"{stage}_dropout")(x)
+    x = layers.Flatten(name="stage3_flatten")(x)  # (batch, 3 * 3 * 2 * width)
+    for stage, units in {"stage3": 256, "stage4": 128, "stage5": 128}.items():
+        x = layers.Dense(units, activation="relu", name=f"{stage}_dense")(x)
+        x = normalize(x, f"{stage}_norm")
+        x = GlobalBatchDropout(0.25, name=f"{stage}_dropout")(x)
     return layers.Dense(NUM_DIGITS, name="logits")(x)
 
 
@@ -104,7 +118,9 @@ def concat(
     number (`docs/heads.md` says what that can and cannot express).
     """
     del digit
-    features = keras.layers.Concatenate(dtype="float32")([logits, number])
+    features = keras.layers.Concatenate(name="head_concat", dtype="float32")(
+        [logits, number]
+    )
     initializers = pytorch_initializers(features.shape[-1])
     return {
         name: keras.layers.Dense(
@@ -130,15 +146,18 @@ def argmax(
     No gradient of the sum or the difference reaches the image.
     """
     del digit
-    x = keras.layers.Concatenate(dtype="float32")(
-        [OneHotArgmax(dtype="float32")(logits), number]
-    )
-    for units in (64, 128, 256, 64, 38):
-        x = keras.layers.Dense(units, dtype="float32")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
-        x = keras.layers.ReLU(dtype="float32")(x)
+    layers = keras.layers
+
+    best = OneHotArgmax(name="head_argmax", dtype="float32")(logits)
+    x = layers.Concatenate(name="head_concat", dtype="float32")([best, number])
+    for i, units in enumerate((64, 128, 256, 64, 38), 1):
+        x = layers.Dense(units, name=f"head_dense{i}", dtype="float32")(x)
+        x = layers.BatchNormalization(
+            momentum=0.9, name=f"head_norm{i}", dtype="float32"
+        )(x)
+        x = layers.ReLU(name=f"head_relu{i}", dtype="float32")(x)
     return {
-        name: keras.layers.Dense(
+        name: layers.Dense(
             output.num_classes,
             activation="softmax",
             name=name,
@@ -161,10 +180,7 @@ def regression(
     del digit
 
     def dense(
-        x: Tensor,
-        units: int,
-        activation: str | None = "relu",
-        name: str | None = None,
+        x: Tensor, units: int, name: str, activation: str | None = "relu"
     ) -> Tensor:
         return keras.layers.Dense(
             units,
@@ -174,91 +190,23 @@ def regression(
             **pytorch_initializers(x.shape[-1]),
         )(x)
 
-    features = ExpectedNumber(dtype="float32")(number)
-    features = dense(dense(features, 16), 32)
-    features = keras.layers.Concatenate(dtype="float32")([logits, features])
-    return {
-        name: dense(
-            dense(dense(features, 64), 128), 1, activation=None, name=name
-        )
-        for name in outputs
-    }
+    features = ExpectedNumber(name="head_number", dtype="float32")(number)
+    features = dense(features, 16, "head_number_dense1")
+    features = dense(features, 32, "head_number_dense2")
+    features = keras.layers.Concatenate(name="head_concat", dtype="float32")(
+        [logits, features]
+    )
+    values = {}
+    for name in outputs:
+        x = dense(features, 64, f"head_{name}_dense1")
+        x = dense(x, 128, f"head_{name}_dense2")
+        values[name] = dense(x, 1, name, activation=None)
+    return values
 
 
 HEADS = {"concat": concat, "argmax": argmax, "regression": regression}
 
-# === Layers, initializers and a loss ===
-
-
-@ours
-class OneHotArgmax(keras.layers.Layer):
-    """The most likely class, one-hot; no gradient passes.
-
-    Input: float tensor of shape `(batch, classes)`, scores.
-    Output: the same shape and dtype, one 1 in each row.
-    """
-
-    def call(self, scores: Tensor) -> Tensor:
-        # `ops.argmax` takes bitwise operations that LiteRT does not have.
-        _, best = ops.top_k(scores, k=1)
-        return ops.stop_gradient(
-            ops.one_hot(best[:, 0], scores.shape[-1], dtype=scores.dtype)
-        )
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return input_shape
-
-
-@ours
-class ExpectedNumber(keras.layers.Layer):
-    """The mean of a distribution over 0-9: of a one-hot, the number itself.
-
-    Input: float tensor of shape `(batch, 10)`.
-    Output: float tensor of shape `(batch, 1)`.
-    """
-
-    def call(self, distribution: Tensor) -> Tensor:
-        check_last_axis("number", distribution)
-        numbers = ops.arange(NUM_DIGITS, dtype=distribution.dtype)
-        return ops.sum(distribution * numbers, axis=-1, keepdims=True)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return (input_shape[0], 1)
-
-
-@ours
-class GlobalBatchDropout(keras.layers.Dropout):
-    """Dropout whose mask depends on the global batch alone.
-
-    Each replica draws the mask of the whole batch and takes its part, where
-    Keras's own draws one for its share alone. So a run is the same run on any
-    number of replicas.
-
-    Input and output: as `keras.layers.Dropout`.
-    """
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        replica, replicas = _replica()
-        if not training or replicas == 1:
-            return super().call(inputs, training)
-        count = ops.shape(inputs)[0]
-        ones = ops.ones((count * replicas, *inputs.shape[1:]), inputs.dtype)
-        mask = super().call(ones, training)
-        return inputs * mask[replica * count : (replica + 1) * count]
-
-
-def _replica() -> tuple[Tensor, int]:
-    """Which replica computes this, and how many there are."""
-    if keras.backend.backend() == "tensorflow":  # Only there is a layer told.
-        import tensorflow as tf
-
-        context = tf.distribute.get_replica_context()
-        if context is not None:
-            return (
-                context.replica_id_in_sync_group,
-                context.num_replicas_in_sync,
-            )
-    return 0, 1
+# === Initializers and a loss ===
 
 
 def pytorch_initializers(fan_in: int) -> dict[str, keras.Initializer]:

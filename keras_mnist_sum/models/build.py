@@ -15,6 +15,7 @@ from keras_mnist_sum import __version__
 from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.backbones import BACKBONES
 from keras_mnist_sum.models.heads import HEADS
 from keras_mnist_sum.models.info import ModelInfo
@@ -53,8 +54,8 @@ def build_model(
         A `keras.Model`, not compiled.
 
     Raises:
-        InputError: If `config` is none, or the backbone does not give ten
-            logits.
+        InputError: If `config` is none, the backbone does not give ten
+            logits, or an output is called as a layer is.
 
     Example:
 
@@ -79,9 +80,11 @@ def _build(config: Config) -> keras.Model:
     number = keras.Input(INPUT_SHAPES["number"], name="number", dtype="float32")
     with _settings(config.precision):
         if config.test_time_shift:
-            shifted = AugmentByShifts(config.test_time_shift)(image)
+            shifted = AugmentByShifts(
+                config.test_time_shift, name="augment_by_shifts"
+            )(image)
             logits = BACKBONES[config.backbone](shifted, config.width)
-            logits = MeanOverShifts()(logits)
+            logits = MeanOverShifts(name="mean_over_shifts")(logits)
         else:
             logits = BACKBONES[config.backbone](image, config.width)
     if logits.shape[1:] != (NUM_DIGITS,):
@@ -97,12 +100,18 @@ def _build(config: Config) -> keras.Model:
         logits
     )
     answers = HEADS[config.head](logits, digit, number, outputs)
-    return keras.Model(
-        {"image": image, "number": number},
-        # In the task's order, which a SavedModel's warm-up and tables keep.
-        {name: {"digit": digit, **answers}[name] for name in config.task},
-        name=f"{config.backbone}_{config.head}",
-    )
+    try:
+        return keras.Model(
+            {"image": image, "number": number},
+            # In the task's order, which a SavedModel's warm-up and tables keep.
+            {name: {"digit": digit, **answers}[name] for name in config.task},
+            name=f"{config.backbone}_{config.head}",
+        )
+    except ValueError as error:
+        raise InputError(
+            "Backbone, head and outputs must form one model, each layer and "
+            f"output with a name of its own. Received: {error}"
+        ) from error
 
 
 def info_of(model: keras.Model) -> ModelInfo | None:
@@ -111,6 +120,7 @@ def info_of(model: keras.Model) -> ModelInfo | None:
     Raises:
         InputError: If what it says is damaged.
     """
+    _check_model(model)
     for layer in model.layers:
         if isinstance(layer, Metadata):
             return ModelInfo.from_dict(layer.info)
@@ -131,6 +141,7 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
         A float32 array of shape `(10, 10, classes)` for each output whose head
         is a learned `ConditionalTable`, by name, in the order of the outputs.
     """
+    _check_model(model)
     tables = {
         layer.name: keras.ops.convert_to_numpy(layer.table())
         for layer in model.layers
@@ -139,7 +150,11 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: tables[name] for name in model.output if name in tables}
 
 
-def copy_model(model: keras.Model, dtype: str | None = None) -> keras.Model:
+def copy_model(
+    model: keras.Model,
+    dtype: str | None = None,
+    without: type[keras.layers.Layer] | None = None,
+) -> keras.Model:
     """The same layers and weights in a model of its own, not compiled.
 
     What is done to look at a model is done to a copy: parts that are built on
@@ -149,14 +164,18 @@ def copy_model(model: keras.Model, dtype: str | None = None) -> keras.Model:
         model: A functional model.
         dtype: What the copy computes in, `"float32"` for example. Default: as
             `model` does.
+        without: Layers to leave out, which pass their first input on.
     """
 
     def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if without and isinstance(layer, without):
+            return keras.layers.Lambda(lambda inputs: inputs[0])
         config = layer.get_config()
         if dtype and isinstance(layer, keras.layers.Layer):
             config["dtype"] = dtype  # An operation has none.
         return type(layer).from_config(config)
 
+    _check_model(model)
     bare = keras.Model(model.input, model.output, name=model.name)
     with kept_random_state():
         copy = keras.models.clone_model(bare, clone_function=copy_layer)
@@ -180,12 +199,20 @@ def count_multiply_adds(model: keras.Model) -> int:
 
     In training: with a `test_time_shift`, an answer takes five times as many.
     """
+    _check_model(model)
     total = 0
     for layer in model.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
             positions = math.prod(layer.output.shape[1:-1])
             total += positions * math.prod(layer.kernel.shape)
     return total
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"`model` must be a `keras.Model`. Received: {shown(model)}"
+        )
 
 
 @contextlib.contextmanager

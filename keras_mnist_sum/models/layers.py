@@ -75,7 +75,7 @@ class ScaleByMaximum(keras.layers.Layer):
 
     def call(self, images: Tensor) -> Tensor:
         maximum = ops.max(images, axis=(1, 2, 3), keepdims=True)
-        return images / ops.where(maximum > 0, maximum, ops.ones_like(maximum))
+        return images / ops.where(maximum > 0, maximum, 1.0)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape

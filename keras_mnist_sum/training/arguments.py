@@ -1,20 +1,32 @@
 """What `train` is given, checked before anything is done."""
 
-import os
-from collections.abc import Sequence
-from numbers import Integral
+import dataclasses
 from typing import Any
 
 import keras
 
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
+from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.training import fine_tuning
+from keras_mnist_sum.training.optimization import has_constant_rate
+from keras_mnist_sum.training.optimization import optimizer_to_dict
+from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils.arguments import as_flag
+from keras_mnist_sum.utils.arguments import as_integer
+
+_SET_THE_RATE = (
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+)
 
 
 def check_arguments(
-    run_dir: object,
+    run_dir: Any,
     task: object,
-    callbacks: Sequence[keras.callbacks.Callback],
     checkpoint_every: Any,
     tensorboard: bool,
 ) -> None:
@@ -23,17 +35,56 @@ def check_arguments(
     Raises:
         InputError: If one does.
     """
-    if not isinstance(run_dir, str | os.PathLike) or not str(run_dir):
-        raise InputError(
-            "`run_dir` must be the path of a folder. "
-            f"Received: {type(run_dir).__name__}"
-        )
+    Run(run_dir)  # It refuses what is no path.
     if task is not None and not isinstance(task, Task):
         raise InputError(
             "`task` must be a `Task`, as Task(digit=..., sum=...) or "
             "Task.named(('digit', 'sum')). "
             f"Received: {type(task).__name__}"
         )
+    if checkpoint_every is not None:
+        as_integer(checkpoint_every, "checkpoint_every", 1)
+    if as_flag(tensorboard, "tensorboard"):
+        extras.check("tensorboard", "`tensorboard`")
+    extras.check("tensorflow_serving", "Writing the SavedModel of a run")
+
+
+def combine(
+    config: Config,
+    data: Mnist | None,
+    task: Task | None,
+    model: keras.Model | None,
+    optimizer: Any,
+) -> Config:
+    """The config of a run with these in place of what `config` says.
+
+    Raises:
+        InputError: If they do not fit it.
+    """
+    changes: dict[str, Any] = {}
+    if data is not None:
+        changes = {"data": data.source, "data_dir": data.data_dir}
+    if task is not None:
+        changes["custom_task"] = task
+    if optimizer is not None:
+        changes["custom_optimizer"] = optimizer_to_dict(optimizer)
+    config = dataclasses.replace(config, **changes)
+    if model is not None:
+        return fine_tuning.combine(config, model)
+    if config.initial_weights is not None:
+        raise InputError(
+            "`model` must be given: the config is of a run that went on from "
+            f"one. Received: initial_weights={config.initial_weights!r}"
+        )
+    return config
+
+
+def check_callbacks(callbacks: object, config: Config) -> None:
+    """Refuses what are no callbacks, or cannot do their work in this run.
+
+    Raises:
+        InputError: If one does.
+    """
     if not isinstance(callbacks, list | tuple):
         raise InputError(
             f"`callbacks` must be a list. Received: {type(callbacks).__name__}"
@@ -44,18 +95,14 @@ def check_arguments(
         ):
             raise InputError(
                 "`callbacks` must be Keras callbacks, and not BackupAndRestore:"
-                f" a run goes on by itself. Received: {callback!r:.80}"
+                f" a run goes on by itself. Received: {shown(callback)}"
             )
-    if checkpoint_every is not None and (
-        not isinstance(checkpoint_every, Integral) or checkpoint_every < 1
-    ):
-        raise InputError(
-            "`checkpoint_every` must be a positive number of steps. "
-            f"Received: checkpoint_every={checkpoint_every}"
-        )
-    if tensorboard:
-        from keras_mnist_sum.training.callbacks.tensorboard import (
-            check_installed,
-        )
-
-        check_installed()
+        if isinstance(callback, _SET_THE_RATE) and not has_constant_rate(
+            config
+        ):
+            raise InputError(
+                f"{type(callback).__name__} sets the learning rate, so no "
+                "schedule may: use Config(schedule='constant'), or an "
+                "`optimizer` with a number for its rate. "
+                f"Received: schedule={config.schedule!r}"
+            )

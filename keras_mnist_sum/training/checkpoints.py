@@ -27,10 +27,11 @@ from keras_mnist_sum.data import array_files
 from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.utils.regular_files import open_regular
 
 KEEP = 3
 _MAGIC = b"keras_mnist_sum checkpoint "
-_GROUPS = ("weights", "optimizer", "metrics")
+_GROUPS = ("weights", "optimizer", "metrics")  # of the model
 _LARGEST = 4 * 2**30  # bytes
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Checkpoint:
         step: Optimizer steps done.
         variables: Arrays by group, in the order of the model's own lists:
             `weights` (with the states of random generators), `optimizer` and
-            `metrics` (the running epoch's, of each replica).
+            `metrics` (the running epoch's, of each replica); and `callbacks`,
+            the best weights that they remember.
         notes: What `save` was given, as JSON holds it.
     """
 
@@ -176,7 +178,7 @@ def read(path: Path) -> Checkpoint:
         )
 
     try:
-        with array_files.open_regular(path) as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > _LARGEST:
                 raise refuse("it is too large")
@@ -194,7 +196,8 @@ def read(path: Path) -> Checkpoint:
         variables: dict[str, list[np.ndarray]] = {}
         for name, array in arrays.items():
             group = variables.setdefault(name.partition(".")[0], [])
-            if name not in [f"{x}.{len(group)}" for x in _GROUPS]:
+            known = [f"{x}.{len(group)}" for x in (*_GROUPS, "callbacks")]
+            if name not in known:
                 raise refuse(f"it has a part {name!r:.80}")
             if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
                 raise refuse(f"{name} is not of finite numbers")

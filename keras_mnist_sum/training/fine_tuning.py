@@ -21,7 +21,7 @@ def combine(config: Config, model: keras.Model) -> Config:
         model: A functional model.
 
     Returns:
-        `config`, in the precision of the model.
+        `config`, in the precision of the model, and with its weights' digest.
 
     Raises:
         InputError: If the model is of another task, of another kind of head or
@@ -54,10 +54,9 @@ def combine(config: Config, model: keras.Model) -> Config:
             f"`precision` must be 'auto' or that of `model`, {precision}. "
             f"Received: precision={config.precision!r}"
         )
-    return dataclasses.replace(config, precision=precision)
-
-
-def digest(model: keras.Model) -> str:
-    """The SHA-256 of the weights that a run starts from, in hexadecimal."""
     weights = b"".join(array.tobytes() for array in model.get_weights())
-    return hashlib.sha256(weights).hexdigest()
+    return dataclasses.replace(
+        config,
+        precision=precision,
+        initial_weights=hashlib.sha256(weights).hexdigest(),
+    )

@@ -10,6 +10,7 @@ from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.evaluate import table_cells_correct
 from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import copy_model
@@ -18,6 +19,7 @@ from keras_mnist_sum.reporting import curves
 from keras_mnist_sum.reporting import image_grids
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.training.optimization import sample_learning_rates
+from keras_mnist_sum.training.origin import data_digests
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.atomic_files import write_text
 
@@ -25,7 +27,12 @@ _logger = logging.getLogger(__name__)
 
 
 def finish(
-    model: keras.Model, run: Run, config: Config, mnist: Mnist, cost: dict
+    model: keras.Model,
+    run: Run,
+    config: Config,
+    mnist: Mnist,
+    cost: dict,
+    tensorboard: bool = False,
 ) -> None:
     """Saves, exports, scores and draws a trained model.
 
@@ -37,6 +44,7 @@ def finish(
         config: The run.
         mnist: The data; the test set is scored here.
         cost: What training took, for `results.json`.
+        tensorboard: Whether to write the scores as a summary, too.
 
     Raises:
         InputError: If the system refuses to write, or an exported model does
@@ -57,24 +65,50 @@ def finish(
     # Before the pictures: whatever happens to them, the scores are there.
     if not run.is_scored:
         cells = table_cells_correct(model, config.task)
+        split = mnist.split(config.validation_fraction)
+        held_out = None
+        if len(split.validation_images):
+            held_out = predict_all_pairs(
+                model, split.validation_images, split.validation_labels
+            ).scores
         report = {
             "data": mnist.description,
+            "data_sha256": data_digests(mnist, config),
             **predictions.scores.to_dict(),
+            "validation": held_out and held_out.to_dict(),
             "table_cells_right": cells,
             **cost,
         }
         write_text(run.results, json.dumps(report, indent=2) + "\n")
-        _logger.info(_summary(predictions, mnist, cost["training_seconds"]))
+        trained = f"trained in {cost['training_seconds']:.0f} s"
+        if cost["steps"] < config.steps:
+            trained += f", ended by a callback after step {cost['steps']:,}"
+        _logger.info(_summary(predictions.scores, held_out, mnist, trained))
+    if tensorboard:
+        from keras_mnist_sum.training.callbacks.tensorboard import write_scores
+
+        write_scores(run.tensorboard, run.read_results())
     _draw(model, run, config, mnist, predictions)
 
 
-def _summary(predictions: Predictions, mnist: Mnist, seconds: float) -> str:
-    scores = predictions.scores
-    return (
-        f"\ntest   {mnist.description}: {scores.images:,} images x "
-        f"{NUM_DIGITS} numbers = {scores.pairs:,} pairs; trained in "
-        f"{seconds:.0f} s\n\n{scores.table()}\n"
+def _summary(
+    test: Scores, held_out: Scores | None, mnist: Mnist, trained: str
+) -> str:
+    summary = (
+        f"\ntest   {mnist.description}: {test.images:,} images x "
+        f"{NUM_DIGITS} numbers = {test.pairs:,} pairs; {trained}\n\n"
+        f"{test.table()}\n"
     )
+    if held_out:
+        shares = ", ".join(
+            f"{name} {100 * share:.2f} %"
+            for name, share in held_out.accuracy().items()
+        )
+        summary += (
+            f"\nvalidation, {held_out.images:,} images x {NUM_DIGITS} numbers: "
+            f"{shares}\n"
+        )
+    return summary
 
 
 def _draw(

@@ -13,16 +13,16 @@ from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data.mnist import Split
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.signals import StopRequests
-from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training.callbacks.checkpoint import SaveCheckpoints
 from keras_mnist_sum.training.callbacks.heartbeat import Heartbeat
 from keras_mnist_sum.training.callbacks.history import WriteHistory
+from keras_mnist_sum.training.callbacks.memory import Memory
 from keras_mnist_sum.training.callbacks.non_finite import StopOnNonFinite
 from keras_mnist_sum.training.callbacks.progress import displays
 from keras_mnist_sum.training.callbacks.stop_signals import StopOnSignal
-from keras_mnist_sum.training.checkpoints import Checkpoint
+from keras_mnist_sum.training.origin import check_checkpoint
 from keras_mnist_sum.training.state import RunState
 
 _logger = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ def fit(
     *,
     devices: Distribution,
     requests: StopRequests,
+    metrics: Sequence[str] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_every: int | None = None,
     verbose: int = 0,
     tensorboard: bool = False,
-    start: str = "",
 ) -> RunState:
     """Trains `model` from the newest checkpoint, if there is one, to the end.
 
@@ -51,29 +51,29 @@ def fit(
         split: The data.
         devices: What trains; all workers must call this together.
         requests: Looked at after each step.
+        metrics: What the logs call the user's own.
         callbacks: The user's own.
         checkpoint_every: Steps between checkpoints. Default: about 30 seconds.
         verbose: As `displays` has it.
         tensorboard: Whether to write summaries, too.
-        start: Which weights `model` starts from, if not some of its own.
 
     Returns:
         Where the run is: at its end.
 
     Raises:
-        InputError: If the newest checkpoint is of other data, of another model,
-            or of a run that started from other weights; or if the workers
-            differ in config, data or checkpoints.
+        InputError: If the newest checkpoint is of other data, of another model
+            or of other metrics; or if the workers differ in config, data or
+            checkpoints.
         DivergedError: If the loss or a weight is no longer finite.
         Stopped: If that was requested, after a checkpoint.
     """
     # The fewest whole batches that pass over all images.
     steps_per_epoch = -(-len(split.images) // config.batch_size)
     state = RunState(config.steps, steps_per_epoch)
-    notes = {"data": split.digest(), "start": start}
+    notes = {"data": split.digest(), "metrics": list(metrics)}
     checkpoint = checkpoints.load_newest(run.checkpoints)
     if checkpoint:
-        _check_origin(checkpoint, notes, run)
+        check_checkpoint(checkpoint, notes, run)
         checkpoint.restore(model, "weights", "optimizer")
         state.restore(checkpoint)
     # Where the data lies may differ; what it is may not.
@@ -89,11 +89,12 @@ def fit(
     # checkpoint says so. Then come the summaries, the history's row, and the
     # checkpoint that counts both: whatever a kill leaves after the newest
     # checkpoint is written again. A signal is obeyed once that is saved.
-    chief = devices.is_chief
+    chief, memory = devices.is_chief, Memory(callbacks, checkpoint)
     listed: list[keras.callbacks.Callback] = [
         Heartbeat(),
         StopOnNonFinite(state=state),
         *callbacks,
+        memory,
         *displays(config, state, verbose if chief else 0),
         *_summaries(run, config, split, state, tensorboard and chief),
         WriteHistory(path=run.history if chief else None, state=state),
@@ -104,6 +105,7 @@ def fit(
             requests=requests,
             every=checkpoint_every,
             notes=notes,
+            memory=memory,
             restored=checkpoint,
         ),
         StopOnSignal(state=state),
@@ -111,21 +113,6 @@ def fit(
     with requests.deferred():
         _run_segments(model, config, split, devices, state, listed)
     return state
-
-
-def _check_origin(
-    checkpoint: Checkpoint, notes: dict[str, str], run: Run
-) -> None:
-    if checkpoint.notes.get("data") != notes["data"]:
-        raise InputError(
-            "The training images or labels are not those that this run "
-            f"began with. Received: {str(run.path)!r}"
-        )
-    if checkpoint.notes.get("start", "") != notes["start"]:
-        raise InputError(
-            "`model` must be the one that this run began with. "
-            f"Received: another, or none, for {str(run.path)!r}"
-        )
 
 
 def _summaries(

@@ -1,6 +1,9 @@
-"""A loss, metrics and an optimizer for each output of a model."""
+"""The losses, the metrics and the optimizer that a model is compiled with."""
 
-from typing import TypeAlias
+import copy
+import json
+import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,33 +12,37 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.baselines import negative_probability
-from keras_mnist_sum.models.layers import Tensor
 from keras_mnist_sum.presets import as_config
+from keras_mnist_sum.training.metrics import Metrics
+from keras_mnist_sum.training.metrics import check_metrics
+from keras_mnist_sum.training.metrics import copy_metric
+from keras_mnist_sum.training.metrics import metrics_of_classes
+from keras_mnist_sum.training.metrics import metrics_of_values
+from keras_mnist_sum.training.schedules import SCHEDULES
+from keras_mnist_sum.training.schedules import Rate
 
-Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
-
-def adamw(config: Config, schedule: Schedule) -> keras.Optimizer:
+def adamw(config: Config, rate: Rate) -> keras.Optimizer:
     """AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101)."""
     return keras.optimizers.AdamW(
-        schedule,
+        rate,
         weight_decay=config.weight_decay,
         beta_1=config.beta_1,
         beta_2=config.beta_2,
     )
 
 
-def sgd(config: Config, schedule: Schedule) -> keras.Optimizer:
+def sgd(config: Config, rate: Rate) -> keras.Optimizer:
     """Stochastic gradient descent with momentum."""
     return keras.optimizers.SGD(
-        schedule, momentum=config.beta_1, weight_decay=config.weight_decay
+        rate, momentum=config.beta_1, weight_decay=config.weight_decay
     )
 
 
-def adadelta(config: Config, schedule: Schedule) -> keras.Optimizer:
+def adadelta(config: Config, rate: Rate) -> keras.Optimizer:
     """Adadelta (Zeiler, https://arxiv.org/abs/1212.5701)."""
     return keras.optimizers.Adadelta(
-        schedule,
+        rate,
         rho=config.beta_2,
         epsilon=1e-6,  # PyTorch's; Keras has 1e-7
         weight_decay=config.weight_decay,
@@ -49,16 +56,19 @@ DIGIT_LOSSES = {
 }
 
 
-def compile_model(model: keras.Model, config: Config) -> keras.Model:
+def compile_model(
+    model: keras.Model, config: Config, *, metrics: Metrics | None = None
+) -> keras.Model:
     """Compiles `model` with a loss and metrics for each output.
 
-    The learning rate rises in a line, then falls in a cosine
-    (https://arxiv.org/abs/1608.03983) to the final rate. Only kernels decay:
-    neither biases and normalization, nor the arithmetic tables.
+    Only kernels decay: neither biases and normalization, nor the arithmetic
+    tables; also with an optimizer of your own.
 
     Args:
         model: A model as `build_model` makes it.
         config: Its optimization part is used.
+        metrics: By output, Keras metrics to log beside the accuracy, such as
+            `{"sum": keras.metrics.SparseTopKCategoricalAccuracy(3)}`.
 
     Returns:
         `model`.
@@ -67,70 +77,130 @@ def compile_model(model: keras.Model, config: Config) -> keras.Model:
         InputError: If one of them is something else.
     """
     config = as_config(config)
-    if not isinstance(model, keras.Model):
+    is_model = isinstance(model, keras.Model)
+    if not is_model or not isinstance(getattr(model, "output", None), dict):
         raise InputError(
-            f"`model` must be a `keras.Model`. Received: {type(model).__name__}"
+            "`model` must be a `keras.Model` as `build_model` makes it. "
+            f"Received: {type(model).__name__}"
         )
-    optimizer = OPTIMIZERS[config.optimizer](
-        config, learning_rate_schedule(config)
-    )
+    extra = check_metrics(metrics, model.output)
+    has_replicas = replica_values.strategy_of(model) is not None
+    optimizer = make_optimizer(config)
     optimizer.exclude_from_weight_decay(
         var_list=[v for v in model.trainable_variables if v.name != "kernel"]
     )
     if config.precision == "float16":
         # Small gradients would become 0: https://arxiv.org/abs/1710.03740
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    losses, metrics = {}, {}
+    losses, measured = {}, {}
     for name, output in model.output.items():
         if output.shape[-1] == 1:
             losses[name] = keras.losses.MeanSquaredError()
-            metrics[name] = [
-                keras.metrics.MeanMetricWrapper(_rounds_to, name="accuracy"),
-                keras.metrics.MeanAbsoluteError(name="mae"),
-            ]
+            measured[name] = metrics_of_values()
         else:
             kind = config.digit_loss if name == "digit" else "cross_entropy"
             losses[name] = DIGIT_LOSSES[kind]
-            metrics[name] = [
-                keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-            ]
+            measured[name] = metrics_of_classes()
+        measured[name] += [
+            copy_metric(metric) if has_replicas else metric
+            for metric in extra[name]
+        ]
+    # What is not supervised is measured, and teaches nothing.
+    weights = {name: float(name in config.supervised) for name in losses}
     model.compile(
         optimizer,
         loss=losses,
-        # What is not supervised is measured, and teaches nothing.
-        loss_weights={
-            name: float(name in config.supervised) for name in losses
-        },
-        metrics=metrics,
+        loss_weights=weights | (config.loss_weights or {}),
+        metrics=measured,
     )
     model.optimizer.build(model.trainable_variables)
-    if replica_values.strategy_of(model) is None:
+    if not has_replicas:
         _create_metrics(model)
     return model
 
 
-def learning_rate_schedule(config: Config) -> Schedule:
-    """The learning rate by step: up in a line, down in a cosine."""
-    warmup_steps = round(config.steps * config.warmup_fraction)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(config.steps - warmup_steps, 1),
-        alpha=config.final_rate_fraction,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup_steps,
+def make_optimizer(config: Config) -> keras.Optimizer:
+    """The optimizer of a run, with its learning rate.
+
+    Raises:
+        InputError: If Keras cannot rebuild an optimizer of the user's own.
+    """
+    if config.custom_optimizer is None:
+        rate = SCHEDULES[config.schedule](config)
+        return OPTIMIZERS[config.optimizer](config, rate)
+    try:
+        return _rebuild(config.custom_optimizer)
+    except Exception as error:
+        raise _not_an_optimizer(error) from error
+
+
+def optimizer_to_dict(optimizer: Any) -> dict[str, Any]:
+    """What `Config.custom_optimizer` holds of an optimizer.
+
+    Args:
+        optimizer: A Keras optimizer, whose state is not kept, or its name.
+
+    Raises:
+        InputError: If it is something else, or Keras cannot rebuild it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # As of a lambda.
+            content = keras.optimizers.serialize(
+                keras.optimizers.get(optimizer)
+            )
+        kept = ("module", "class_name", "config", "registered_name")
+        # Keras counts those of a process in their names.
+        content = {name: content[name] for name in kept}
+        content["config"].pop("name", None)
+        content = json.loads(json.dumps(content))
+        rebuilt = _rebuild(content)
+    except Exception as error:
+        raise _not_an_optimizer(error) from error
+    if isinstance(rebuilt, keras.optimizers.LossScaleOptimizer):
+        raise InputError(
+            "`optimizer` must be one without loss scaling: a run in float16 "
+            f"adds that by itself. Received: {optimizer!r:.80}"
+        )
+    return content
+
+
+def _rebuild(content: dict[str, Any]) -> keras.Optimizer:
+    # Keras writes into what it reads.
+    optimizer = keras.optimizers.deserialize(copy.deepcopy(content))
+    if not isinstance(optimizer, keras.Optimizer):
+        raise TypeError(f"a {content['class_name']} that is not registered")
+    return optimizer
+
+
+def _not_an_optimizer(error: Exception) -> InputError:
+    return InputError(
+        "`optimizer` must be a Keras optimizer that Keras can write and read "
+        "again: a class of your own needs get_config and "
+        "@keras.saving.register_keras_serializable(). "
+        f"Received: {' '.join(str(error).split()):.200}"
     )
 
 
+def has_constant_rate(config: Config) -> bool:
+    """Whether callbacks may set the learning rate."""
+    rate = make_optimizer(config).get_config()["learning_rate"]
+    return isinstance(rate, float | int)
+
+
 def sample_learning_rates(config: Config, points: int = 201) -> np.ndarray:
-    """The learning rate over a run.
+    """The learning rate over a run, as long as no callback changes it.
 
     Returns:
-        A float64 array of shape `(2, points)`: steps, evenly spaced from 0 to
-        the last, and the rate at each.
+        A float64 array of shape `(2, steps)`: at most `points` steps, evenly
+        spaced from 0 to the last, and the rate at each.
     """
-    schedule = learning_rate_schedule(config)
-    steps = np.linspace(0, config.steps, points)
-    rates = [float(schedule(step)) for step in steps]
+    optimizer = make_optimizer(config)
+    steps = np.unique(np.linspace(0, config.steps, points).round())
+    rates = []
+    for step in steps:
+        optimizer.iterations.assign(int(step))
+        rates.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
     return np.array([steps, rates])
 
 
@@ -142,13 +212,10 @@ def _create_metrics(model: keras.Model) -> None:
     """
     targets, predictions = {}, {}
     for name, output in model.output.items():
-        targets[name] = np.zeros((1, 1), "float32")
+        targets[name] = np.zeros(1, "int64")
+        if output.shape[-1] == 1:
+            targets[name] = np.zeros((1, 1), "float32")
         predictions[name] = np.full((1, output.shape[-1]), 0.5, "float32")
     model.compute_loss(y=targets, y_pred=predictions)
     model.compute_metrics(None, targets, predictions)
     model.reset_metrics()
-
-
-def _rounds_to(values: Tensor, predictions: Tensor) -> Tensor:
-    """Whether each prediction's nearest integer is the true value."""
-    return keras.ops.equal(values, keras.ops.round(predictions))

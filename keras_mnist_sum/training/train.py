@@ -5,11 +5,9 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
@@ -19,11 +17,8 @@ from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.data.mnist import Split
 from keras_mnist_sum.data.sources import as_mnist
 from keras_mnist_sum.data.sources import load_mnist
-from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.devices import Distribution
-from keras_mnist_sum.distribution.devices import find_devices
 from keras_mnist_sum.distribution.signals import StopRequests
-from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.keras_file import check_loadable
@@ -33,13 +28,21 @@ from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import count_multiply_adds
 from keras_mnist_sum.task import Task
-from keras_mnist_sum.training import fine_tuning
+from keras_mnist_sum.training import origin
 from keras_mnist_sum.training.arguments import check_arguments
+from keras_mnist_sum.training.arguments import check_callbacks
+from keras_mnist_sum.training.arguments import combine
+from keras_mnist_sum.training.devices import devices_for
+from keras_mnist_sum.training.devices import end_together
 from keras_mnist_sum.training.finish import finish
 from keras_mnist_sum.training.fit import fit
+from keras_mnist_sum.training.metrics import Metrics
+from keras_mnist_sum.training.metrics import check_metrics
+from keras_mnist_sum.training.metrics import columns
 from keras_mnist_sum.training.optimization import compile_model
 from keras_mnist_sum.training.process import default_settings
 from keras_mnist_sum.training.process import seeded
+from keras_mnist_sum.training.results import Results
 from keras_mnist_sum.utils import console
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -54,16 +57,18 @@ def train(
     data: Mnist | Arrays | None = None,
     task: Task | None = None,
     model: keras.Model | None = None,
+    optimizer: keras.Optimizer | str | None = None,
+    metrics: Metrics | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     strategy: str = "auto",
     checkpoint_every: int | None = None,
     verbose: int = 1,
     tensorboard: bool = False,
-) -> dict:
+) -> Results:
     """Trains the model that `config` describes and writes a run directory.
 
     The directory receives what `formats.run_directory.Run` lists. The test set
-    is scored once, after the last step.
+    and the images held out for validation are scored once, after the last step.
 
     A run that was interrupted, in whatever way, goes on from its newest
     checkpoint when it is called again with the same arguments, to the same
@@ -86,12 +91,18 @@ def train(
         model: A model to go on from, with the outputs of the task and, unless
             the config says `"auto"`, in its precision. A copy is trained; the
             config's backbone, head and width are then those of another model.
+        optimizer: A Keras optimizer, or its name, in place of what the config
+            says of optimizer, learning rate and weight decay. A new one like it
+            is made; Keras's schedules may be in it.
+        metrics: By output, Keras metrics to log beside the accuracy, such as
+            `{"sum": keras.metrics.SparseTopKCategoricalAccuracy(3)}`.
         callbacks: Keras callbacks of your own. They see one `fit`, with epochs
             and batches numbered on if the run was interrupted, and come before
             what is written: what they add to the epoch's logs gets into the
             history. `model.stop_training = True` ends the run, which is then
             finished with the steps that it took. A run that goes on starts
-            them anew: what they remember is in no checkpoint. Of several
+            them anew, but for what Keras's `EarlyStopping`, `ModelCheckpoint`
+            and `ReduceLROnPlateau` remember of the best epoch. Of several
             workers each calls them, and one that sets `stop_training` stops
             all; whatever else they do together, all must do.
         strategy: The devices to train on, by the names that
@@ -104,39 +115,44 @@ def train(
             the config. It changes nothing else.
 
     Returns:
-        What `results.json` holds: the counts of `evaluation.scores.Scores`,
-        the right cells of each learned table, and the cost. Workers that are
-        not the chief return an empty dict.
+        What `results.json` holds: a dict, see `Results`. It is empty in workers
+        that are not the chief.
 
     Raises:
         InputError: If an argument, the data, the directory or the devices
-            cannot be used, the directory belongs to another run, the model
-            could not be loaded afterwards, TensorBoard is asked for and not
-            installed, or another run trains in the process.
+            cannot be used, the directory belongs to a run with another config,
+            data or `model`, the model could not be loaded afterwards,
+            TensorBoard is asked for and not installed, or another run trains in
+            the process.
         DivergedError: If the loss or a weight is no longer finite.
         WorkerLostError: If another worker has ended.
         Stopped: On SIGINT, SIGTERM or SIGHUP, after the running step.
     """
     config = presets.as_config(config)
-    check_arguments(run_dir, task, callbacks, checkpoint_every, tensorboard)
+    check_arguments(run_dir, task, checkpoint_every, tensorboard)
     data = None if data is None else as_mnist(data)
     model = None if model is None else load_model(model)
-    config = _combine(config, data, task, model)
+    config = combine(config, data, task, model, optimizer)
+    check_callbacks(callbacks, config)
+    metric_names = columns(check_metrics(metrics, config.task))
     with (
         default_settings(),
         console.setup_logging(verbose),
         StopRequests() as requests,
         contextlib.ExitStack() as stack,
     ):
+        origin.check_initial_weights(Run(run_dir), config)
         run = Run.open(run_dir, config)
         if run.has_begun:
             config = config.as_begun(run.read_config())
         is_trained = run.is_scored
+        if is_trained:
+            origin.check_results(run, config, data)
         if run.is_finished:
             _logger.info(f"run    {run.path} was finished before")
             return _results(run)
 
-        devices = _alone(strategy) if is_trained else _find_devices(strategy)
+        devices = devices_for(strategy, run)
         stack.enter_context(devices.errors())
         devices.check_batch_size(config.batch_size)
         if devices.is_chief:
@@ -152,12 +168,11 @@ def train(
         config = _settled(config, mnist, devices).with_steps(len(split.images))
 
         stack.enter_context(seeded(config.seed, config.deterministic))
-        start = fine_tuning.digest(model) if model else ""
         if is_trained:
-            model = load_model(run.model)
+            built = load_model(run.model)
         else:
-            model = _build(config, devices, model)
-            _logger.info(_introduction(mnist, split, config, model, devices))
+            built = _build(config, devices, model, metrics)
+            _logger.info(_introduction(mnist, split, config, built, devices))
         if devices.is_chief:
             stack.enter_context(run.lock())
             run.begin(config, devices.replicas)
@@ -165,64 +180,29 @@ def train(
         cost: dict = {}
         if not is_trained:
             state = fit(
-                model,
+                built,
                 run,
                 config,
                 split,
                 devices=devices,
                 requests=requests,
+                metrics=metric_names,
                 callbacks=callbacks,
                 checkpoint_every=checkpoint_every,
                 verbose=verbose,
                 tensorboard=tensorboard,
-                start=start,
             )
             cost = {
-                "parameters": model.count_params(),
-                "multiply_adds": count_multiply_adds(model),
+                "parameters": built.count_params(),
+                "multiply_adds": count_multiply_adds(built),
                 "steps": state.step,
                 "epochs": state.step * config.batch_size / len(split.images),
                 "training_seconds": round(state.seconds, 2),
             }
         if devices.is_chief:
-            finish(model, run, config, mnist, cost)
-        _end_together(devices, run)
-        return _results(run) if devices.is_chief else {}
-
-
-def _combine(
-    config: Config,
-    data: Mnist | None,
-    task: Task | None,
-    model: keras.Model | None,
-) -> Config:
-    """The config of a run with these in place of what `config` says."""
-    changes: dict[str, Any] = {}
-    if data is not None:
-        changes = {"data": data.source, "data_dir": data.data_dir}
-    if task is not None:
-        changes["custom_task"] = task
-    config = dataclasses.replace(config, **changes)
-    return fine_tuning.combine(config, model) if model else config
-
-
-def _alone(strategy: str) -> Distribution:
-    """This process, with nobody to wait for: there is nothing to train."""
-    cluster = find_cluster(slurm=strategy == "multi_worker")
-    worker = cluster.worker if cluster else 0
-    return Distribution(tf.distribute.get_strategy(), worker=worker)
-
-
-def _find_devices(strategy: str) -> Distribution:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return find_devices(strategy)
-    if strategy not in ("auto", "single"):
-        raise InputError(
-            f"Keras's backend {backend} trains on one device alone here. "
-            f"Received: strategy={strategy!r}"
-        )
-    return find_devices("single")
+            finish(built, run, config, mnist, cost, tensorboard)
+        end_together(devices, run)
+        return _results(run) if devices.is_chief else Results()
 
 
 def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
@@ -237,12 +217,15 @@ def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
 
 
 def _build(
-    config: Config, devices: Distribution, model: keras.Model | None
+    config: Config,
+    devices: Distribution,
+    model: keras.Model | None,
+    metrics: Metrics | None,
 ) -> keras.Model:
     with devices.strategy.scope():
         built = copy_model(model) if model else build_model(config)
         check_loadable(built)
-        return compile_model(devices.adapt(built), config)
+        return compile_model(devices.adapt(built), config, metrics=metrics)
 
 
 def _introduction(
@@ -253,6 +236,8 @@ def _introduction(
     devices: Distribution,
 ) -> str:
     epochs = config.steps * config.batch_size / len(split.images)
+    own = config.custom_optimizer
+    optimizer = own["class_name"] if own else config.optimizer
     return (
         f"data   {mnist.description}: {len(split.images):,} images to train "
         f"on, {len(split.validation_images):,} for validation, "
@@ -261,22 +246,11 @@ def _introduction(
         f"{model.count_params():,} parameters, "
         f"{count_multiply_adds(model) / 1e6:.1f} million multiply-adds per "
         f"image\ntrain  {config.steps:,} steps of {config.batch_size} "
-        f"({epochs:.1f} epochs), {config.optimizer} in "
+        f"({epochs:.1f} epochs), {optimizer} in "
         f"{config.precision} on {devices}"
     )
 
 
-def _results(run: Run) -> dict:
+def _results(run: Run) -> Results:
     run.remove_checkpoints()
-    return run.read_results()
-
-
-def _end_together(devices: Distribution, run: Run) -> None:
-    """Waits until the chief has finished the run: a worker that had ended
-    before could not come again, should the chief be lost."""
-    try:
-        devices.all_reduce_any([])
-    except tf.errors.OpError:
-        if not run.is_finished:
-            raise
-        # The others have this behind them, and have ended already.
+    return Results(run.read_results())

@@ -4,8 +4,8 @@ import pytest
 
 from keras_mnist_sum import task
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.models.baselines import ExpectedNumber
-from keras_mnist_sum.models.baselines import OneHotArgmax
+from keras_mnist_sum.models.baseline_layers import ExpectedNumber
+from keras_mnist_sum.models.baseline_layers import OneHotArgmax
 from keras_mnist_sum.models.layers import AugmentByShifts
 from keras_mnist_sum.models.layers import ConditionalTable
 from keras_mnist_sum.models.layers import MeanOverShifts

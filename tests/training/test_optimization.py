@@ -8,7 +8,6 @@ from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.models import build
 from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training.optimization import compile_model
-from keras_mnist_sum.training.optimization import learning_rate_schedule
 
 TINY = dict(width=4, steps=3, batch_size=10)
 CONSTANT_RATE = dict(
@@ -195,19 +194,6 @@ def test_adadelta_takes_the_steps_of_its_paper(digits):
         moved = 0.9 * moved + 0.1 * step**2
         value = value - step
         np.testing.assert_allclose(weight, value, rtol=1e-5, atol=1e-7)
-
-
-def test_rate_rises_in_a_line_and_falls_in_a_cosine():
-    config = Config(
-        **{**TINY, "steps": 100},
-        learning_rate=0.2,
-        warmup_fraction=0.1,
-        final_rate_fraction=0.05,
-    )
-    rate = learning_rate_schedule(config)
-    expected = {0: 0.0, 5: 0.1, 10: 0.2, 55: 0.105, 100: 0.01}
-    for step, value in expected.items():
-        np.testing.assert_allclose(float(rate(step)), value, atol=1e-7)
 
 
 def test_float16_trains_with_a_scaled_loss_that_a_checkpoint_holds(

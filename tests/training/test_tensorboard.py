@@ -1,16 +1,27 @@
 """TensorBoard's own reader, on what runs wrote for it."""
 
 import csv
+import importlib.util
 import io
 import json
+import re
 import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorboard.backend.event_processing import data_provider
 from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.backend.event_processing import plugin_event_multiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as custom_scalars
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.util import tensor_util
 
 from keras_mnist_sum.config import Config
@@ -55,12 +66,16 @@ def read(folder):
     }
 
 
-def read_all(run_dir):
+def read_run(run_dir):
+    """Of the one run that TensorBoard finds there."""
     folder = Run(run_dir).tensorboard
-    return {
-        name: read(folder / name)
-        for name in (tensorboard.TRAIN, tensorboard.VALIDATION)
-    }
+    assert list(multiplexer(run_dir).Runs()) == [folder.name]
+    return read(folder)
+
+
+def multiplexer(folder):
+    found = plugin_event_multiplexer.EventMultiplexer()
+    return found.AddRunsFromDirectory(str(folder)).Reload()
 
 
 def history(run_dir):
@@ -83,22 +98,70 @@ def whole(config, tmp_path_factory):
 
 
 def test_tensorboard_reads_what_the_history_has(config, whole):
-    found, rows = read_all(whole), history(whole)
+    found, rows = read_run(whole), history(whole)
     assert [row["step"] for row in rows] == [5, 10, 12]
-    train, validation = found[tensorboard.TRAIN], found[tensorboard.VALIDATION]
     for name in Task.named():
         for kind in ("loss", "accuracy"):
             tag, column = f"{kind}/{name}", f"{name}_{kind}"
-            assert [step for step, _ in train[tag]] == list(range(1, 13))
-            values = np.array([value for _, value in train[tag]])
+            train = found[f"{tag}/train"]
+            assert [step for step, _ in train] == list(range(1, 13))
+            values = np.array([value for _, value in train])
             for row, part in zip(rows, np.split(values, [5, 10])):
                 assert part.mean() == pytest.approx(row[column], abs=1e-5)
-            assert [step for step, _ in validation[tag]] == [5, 10, 12]
-            for row, (_, value) in zip(rows, validation[tag]):
+            validation = found[f"{tag}/validation"]
+            assert [step for step, _ in validation] == [5, 10, 12]
+            for row, (_, value) in zip(rows, validation):
                 assert value == pytest.approx(row[f"val_{column}"])
-    rates = dict(train["learning_rate"])
+    rates = dict(found["learning_rate"])
     for row in rows:
         assert rates[row["step"]] == pytest.approx(row["learning_rate"])
+
+
+def test_final_scores_stand_on_the_page_of_hyperparameters(whole):
+    """As its own code lists them, beside the config of the run."""
+    provider = data_provider.MultiplexerDataProvider(multiplexer(whole), "")
+    context = Context(TBContext(data_provider=provider))
+    [group] = (
+        Handler(
+            RequestContext(),
+            context,
+            "",
+            api_pb2.ListSessionGroupsRequest(
+                allowed_statuses=[api_pb2.STATUS_SUCCESS],
+                slice_size=9,
+                col_params=[
+                    api_pb2.ColParams(metric=api_pb2.MetricName(tag=tag))
+                    for tag in ("test_accuracy/sum", "validation_accuracy/all")
+                ],
+            ),
+        )
+        .run()
+        .session_groups
+    )
+    assert group.hparams["steps"].number_value == 12
+    shown = {x.name.tag: x.value for x in group.metric_values}
+    results = Run(whole).read_results()
+    for kind, scores in (
+        ("test", results),
+        ("validation", results["validation"]),
+    ):
+        for name, share in scores["accuracy"].items():
+            assert shown[f"{kind}_accuracy/{name}"] == pytest.approx(share)
+
+
+def test_training_and_validation_share_charts(whole):
+    tags = read_run(whole)
+    [(_, text)] = tags[custom_scalars.CONFIG_SUMMARY_TAG]
+    layout = layout_pb2.Layout.FromString(text.item())
+    lines = {
+        chart.title: chart.multiline.tag
+        for category in layout.category
+        for chart in category.chart
+    }
+    for title in ("loss/total", "loss/sum", "accuracy/digit"):
+        [line] = lines[title]
+        drawn = {tag for tag in tags if re.match(line, tag)}
+        assert drawn == {f"{title}/train", f"{title}/validation"}
 
 
 @pytest.mark.slow
@@ -107,8 +170,8 @@ def test_long_run_has_a_point_for_some_steps(config, tmp_path, monkeypatch):
     training.train(
         config, tmp_path, checkpoint_every=3, verbose=0, tensorboard=True
     )
-    train = read_all(tmp_path)[tensorboard.TRAIN]
-    assert [step for step, _ in train["loss/total"]] == [3, 5, 6, 9, 10, 12]
+    points = read_run(tmp_path)["loss/total/train"]
+    assert [step for step, _ in points] == [3, 5, 6, 9, 10, 12]
 
 
 def test_points_are_means_since_the_one_before():
@@ -123,7 +186,7 @@ def test_points_are_means_since_the_one_before():
 
 
 def test_pictures_and_config_are_there(config, whole):
-    train = read(Run(whole).tensorboard / tensorboard.TRAIN)
+    train = read_run(whole)
     for tag in ("samples", "tables/sum", "tables/difference"):
         assert [step for step, _ in train[tag]] == [5, 10, 12]
         last = train[tag][-1][1]  # width, height, PNG
@@ -141,7 +204,7 @@ def test_pictures_and_config_are_there(config, whole):
     assert set(values) == set(vars(config))
     assert values["steps"].number_value == 12
     assert values["backbone"].string_value == "dropout"
-    [(_, text)] = read(Run(whole).tensorboard)["config"]
+    [(_, text)] = train["config"]
     written = json.loads(Run(whole).config.read_text())
     assert json.loads(text.item()) == written
 
@@ -175,15 +238,13 @@ def test_interrupted_run_shows_each_step_once(config, whole, tmp_path, trouble):
     code = interrupted.run(config, run_dir, *trouble, **named)
     assert code == -signal.SIGKILL
     assert interrupted.run(config, run_dir, **named) == 0
-    assert read_all(run_dir).keys() == read_all(whole).keys()
-    for name, expected in read_all(whole).items():
-        found = read_all(run_dir)[name]
-        assert found.keys() == expected.keys()
-        for tag in expected:
-            assert len(found[tag]) == len(expected[tag])
-            for (step, value), (other, same) in zip(found[tag], expected[tag]):
-                assert step == other
-                assert np.array_equal(value, same), (tag, step)
+    found, expected = read_run(run_dir), read_run(whole)
+    assert found.keys() == expected.keys()
+    for tag in expected:
+        assert len(found[tag]) == len(expected[tag])
+        for (step, value), (other, same) in zip(found[tag], expected[tag]):
+            assert step == other
+            assert np.array_equal(value, same), (tag, step)
     names = sorted(str(p.relative_to(run_dir)) for p in run_dir.rglob("*"))
     assert names == sorted(str(p.relative_to(whole)) for p in whole.rglob("*"))
 
@@ -204,15 +265,11 @@ def test_several_replicas_write_once(config, tmp_path, workers):
             process.join(300)
         codes = [process.exitcode for process in processes]
     assert codes == [0] * workers
-    found = read_all(run_dir)
-    for tag in ("loss/sum", "learning_rate"):
-        steps = [step for step, _ in found[tensorboard.TRAIN][tag]]
-        assert steps == list(range(1, 13))
-    for run, tag in (
-        (tensorboard.VALIDATION, "loss/sum"),
-        ("train", "tables/sum"),
-    ):
-        assert [step for step, _ in found[run][tag]] == [5, 10, 12]
+    found = read_run(run_dir)
+    for tag in ("loss/sum/train", "learning_rate"):
+        assert [step for step, _ in found[tag]] == list(range(1, 13))
+    for tag in ("loss/sum/validation", "tables/sum"):
+        assert [step for step, _ in found[tag]] == [5, 10, 12]
 
 
 @pytest.fixture
@@ -247,17 +304,14 @@ def test_files_after_the_last_checkpoint_are_removed(summaries, tmp_path):
     """And an epoch without files, as of a run that was not watched before,
     gets the means that its history has."""
     for epoch in (2, 3):
-        path = (
-            tmp_path
-            / tensorboard.TRAIN
-            / f"events.out.tfevents.epoch-{epoch:06}"
-        )
+        path = tmp_path / f"events.out.tfevents.epoch-{epoch:06}"
         atomic_files.write_text(path, "")
     summaries.on_train_begin()
-    found = read(tmp_path / tensorboard.TRAIN)
-    assert found == {
-        "loss/total": [(5, 3.0)],
-        "loss/digit": [(5, 1.0)],
+    found = read(tmp_path)
+    curves = {x: found[x] for x in found if x.startswith(("loss", "learning"))}
+    assert curves == {
+        "loss/total/train": [(5, 3.0)],
+        "loss/digit/train": [(5, 1.0)],
         "learning_rate": [(5, 0.5)],
     }
 
@@ -267,8 +321,8 @@ def test_outputs_of_another_task_are_shown(config, tmp_path):
     """With names, values and an order of its own."""
     task = Task(is_even=lambda d, n: d % 2 == 0, digit=lambda d, n: d)
     training.train(config, tmp_path, task=task, tensorboard=True, verbose=0)
-    train = read_all(tmp_path)[tensorboard.TRAIN]
-    assert {"loss/is_even", "accuracy/digit", "tables/is_even"} <= set(train)
+    tags = {"loss/is_even/train", "accuracy/digit/train", "tables/is_even"}
+    assert tags <= set(read_run(tmp_path))
 
 
 def test_missing_tensorboard_is_one_line_before_any_work(
@@ -277,7 +331,7 @@ def test_missing_tensorboard_is_one_line_before_any_work(
     def find_spec(name, package=None):
         return None if name == "tensorboard" else pytest.fail(name)
 
-    monkeypatch.setattr(tensorboard.importlib.util, "find_spec", find_spec)
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     with pytest.raises(InputError, match="pip install.*Received:"):
         training.train(config, tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()

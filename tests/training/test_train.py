@@ -29,9 +29,10 @@ from keras_mnist_sum.training.optimization import compile_model
 
 TINY = dict(backbone="small", width=4, steps=6, batch_size=10)
 RESULTS = (
-    "data images pairs correct all_correct contradictory calibration_error "
+    "data data_sha256 images pairs correct all_correct contradictory "
+    "calibration_error "
     "negative_log_likelihood brier_score mean_absolute_error interval accuracy "
-    "table_cells_right parameters multiply_adds "
+    "validation table_cells_right parameters multiply_adds "
     "steps epochs training_seconds"
 ).split()
 
@@ -368,7 +369,7 @@ def test_picture_that_fails_loses_no_results(npz, tmp_path, monkeypatch):
     [
         ({"callbacks": [print]}, "must be Keras callbacks"),
         ({"task": ["digit"]}, "must be a `Task`"),
-        ({"checkpoint_every": 0}, "positive number of steps"),
+        ({"checkpoint_every": 0}, "must be an integer >= 1"),
         ({"verbose": 3}, "0, 1 or 2"),
         ({"strategy": "many"}, "`strategy` must be one of"),
     ],

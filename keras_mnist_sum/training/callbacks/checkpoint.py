@@ -10,6 +10,7 @@ import numpy as np
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.training import checkpoints
+from keras_mnist_sum.training.callbacks.memory import Memory
 from keras_mnist_sum.training.callbacks.non_finite import diverged
 from keras_mnist_sum.training.checkpoints import Checkpoint
 from keras_mnist_sum.training.state import RunState
@@ -35,6 +36,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         requests: The signals that came.
         every: Steps between checkpoints. Default: about 30 seconds.
         notes: Written into each checkpoint.
+        memory: What the user's callbacks remember, for each checkpoint.
         restored: Where the run goes on from. Its metrics are put back into the
             epoch that was running.
 
@@ -52,6 +54,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         requests: StopRequests,
         every: int | None = None,
         notes: dict[str, Any] | None = None,
+        memory: Memory | None = None,
         restored: Checkpoint | None = None,
     ) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self.requests = requests
         self.every = every
         self.notes = notes or {}
+        self.memory = memory or Memory([])
         self.restored = restored
         self.saved_step = state.step
         self.saved_at = time.monotonic()
@@ -101,11 +105,12 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def _save(self) -> None:
         self.state.tick()
-        arrays = checkpoints.capture(self.model)
+        arrays = checkpoints.capture(self.model) | self.memory.arrays()
         if not all(np.all(np.isfinite(array)) for array in arrays.values()):
             received = "a weight that is not finite"
             raise diverged(received, self.state.step, self.model)
         if self.devices.is_chief:
             notes = {**self.notes, **self.state.notes()}
+            notes["callbacks"] = self.memory.notes()
             checkpoints.save(self.folder, arrays, self.state.step, notes)
         self.saved_step, self.saved_at = self.state.step, time.monotonic()

@@ -30,15 +30,15 @@ class WriteHistory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.state.tick()
-        self.state.history.append(
-            {
-                "epoch": epoch + 1,
-                "step": self.state.step,
-                "seconds": round(self.state.seconds, 2),
-                "learning_rate": learning_rate(self.model),
-                **{name: float(value) for name, value in logs.items()},
-            }
-        )
+        row = {
+            "epoch": epoch + 1,
+            "step": self.state.step,
+            "seconds": round(self.state.seconds, 2),
+            "learning_rate": learning_rate(self.model),
+        }
+        for name, value in logs.items():
+            row.setdefault(name, float(value))
+        self.state.history.append(row)
         if self.path:
             write_text(self.path, _to_csv(self.state.history))
 

@@ -11,10 +11,16 @@ import keras
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.training.state import RunState
+from keras_mnist_sum.utils.console import REFRESH
+from keras_mnist_sum.utils.console import bar
+from keras_mnist_sum.utils.console import columns
+from keras_mnist_sum.utils.console import draw
+from keras_mnist_sum.utils.console import duration
+from keras_mnist_sum.utils.console import erase
 
-_BAR = 6  # characters
-_LOSS, _ACCURACY = len("0.123"), len("100.00")
-REFRESH = 0.2  # seconds
+_LINES, _EACH = 10, 12  # of a run; epochs, each of which gets one
+_BAR = 10  # characters
+_FEW_STEPS, _FEW_SECONDS = 5, 2.0  # after which an estimate means something
 
 
 def displays(
@@ -29,8 +35,10 @@ def displays(
     """
     if not verbose:
         return []
-    display = Progress if verbose == 1 else EpochLines
-    return [display(config.task, state)]
+    if verbose == 2:
+        return [EpochLines(config.task, state)]
+    validates = config.validation_fraction > 0
+    return [Progress(config.task, state, validates=validates)]
 
 
 class _Display(keras.callbacks.Callback):
@@ -44,10 +52,20 @@ class _Display(keras.callbacks.Callback):
         self.outputs = list(outputs)
         self.state = state
         self.stream = stream or sys.stdout or io.StringIO()
-        self.epoch_start = 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_start = time.monotonic()
+    def _others(self, logs: dict) -> str:
+        """What metrics and callbacks of the user's own add to the logs."""
+        known = {
+            f"{of}{name}_{kind}"
+            for of in ("", "val_")
+            for name in self.outputs
+            for kind in ("loss", "accuracy", "mae")
+        }
+        return ",".join(
+            f" {name} {float(value):.4g}"
+            for name, value in logs.items()
+            if name not in known | {"loss", "val_loss"}
+        )
 
     def _write(self, text: str) -> None:
         self.stream.write(text)
@@ -55,16 +73,18 @@ class _Display(keras.callbacks.Callback):
 
 
 class Progress(_Display):
-    """Prints a line for each epoch: a bar, then loss and accuracy (in percent)
-    of each output; and a second line with those of validation.
+    """Prints a line for each tenth of a run, or for each of a few epochs: the
+    seconds so far, the loss, and accuracies (in percent) of each output.
 
-    On a terminal the line is redrawn while the epoch runs; elsewhere (a file,
-    a pipe) only finished lines are written.
+    On a terminal, another line below shows the running step and a bar of the
+    whole run. Elsewhere (a file, a pipe) only finished lines are written. A
+    narrow terminal gets fewer columns.
 
     Args:
         outputs: Names of the outputs, in the order of the columns.
         state: Where the run is.
         stream: Where to write. Default: standard output.
+        validates: Whether there are accuracies of validation images, too.
     """
 
     def __init__(
@@ -72,75 +92,114 @@ class Progress(_Display):
         outputs: Iterable[str],
         state: RunState,
         stream: TextIO | None = None,
+        validates: bool = False,
     ) -> None:
         super().__init__(outputs, state, stream)
         self.redraws = self.stream.isatty()
-        self.width = len(self._begin(state.epochs - 1, 1.0, 0))
-        self.has_heading = False
-        self.epoch = self.first_batch = 0
+        self.blocks = {"accuracy, %": ""}
+        if validates:
+            self.blocks["validation, %"] = "val_"
+        self.shows_loss = self.shows_time = True
         self.drawn = 0.0
+        self.first_step: tuple[float, int] | None = None
+        self.unwritten = ""
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if not self.has_heading:
-            self._write_heading()
-        super().on_epoch_begin(epoch)
-        self.epoch = epoch
-        # Of an interrupted epoch: not 0.
-        self.first_batch = self.state.step % self.state.steps_per_epoch
-        self.drawn = self.epoch_start
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.redraws:
+            self._narrow()
+        before = " " * len(self._begin(0, {}))
+        titles, names = [before], [f"{before[:-4]}loss"]
+        if not self.shows_loss:
+            names = [before]
+        for title in self.blocks:
+            cells = "".join(f"{x:>{_width(x)}}" for x in self.outputs)
+            names.append(cells)
+            titles.append(f"{title:>{len(cells)}}")
+        for line in (titles, names):
+            self._write(" |".join(line).rstrip() + "\n")
+        if self.redraws:
+            # It takes seconds in which nothing else would be seen.
+            draw(f"{self._begin(0)} | compiling the first step", self.stream)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.monotonic()
+        state = self.state
+        if self.first_step is None:
+            self.first_step = now, state.step
         if self.redraws and now - self.drawn >= REFRESH:
             self.drawn = now
-            done = batch + 1
-            before = self.epoch * self.state.steps_per_epoch
-            in_epoch = min(
-                self.state.steps_per_epoch, self.state.steps - before
-            )
-            pace = (now - self.epoch_start) / (done - self.first_batch)
-            left = pace * (in_epoch - done)
-            line = self._begin(self.epoch, done / in_epoch, left, "left")
-            self._write(f"\r{line}{self._cells(logs)}")
+            epoch = (state.step - 1) // state.steps_per_epoch
+            done = bar(state.step / state.steps, _BAR)
+            end = f" | {done} {self._left(now)}".rstrip()
+            line = self._begin(epoch, logs)
+            cells = f" |{self._cells(logs, '')}"
+            if len(line + cells + end) < columns():
+                line += cells
+            draw(line + end, self.stream)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        seconds = time.monotonic() - self.epoch_start
-        line = self._begin(epoch, 1.0, seconds)
-        back = "\r" if self.redraws else ""
-        self._write(f"{back}{line}{self._cells(logs)}\n")
-        if f"val_{self.outputs[0]}_loss" in logs:
-            label = "validation".rjust(self.width - 6) + " " * 6
-            self._write(f"{label}{self._cells(logs, 'val_')}\n")
-
-    def _write_heading(self) -> None:
-        self.has_heading = True
-        blank = " " * self.width
-        losses, accuracies = (
-            "".join(f"{name:>{_width(name, least)}}" for name in self.outputs)
-            for least in (_LOSS, _ACCURACY)
-        )
-        self._write(
-            f"{blank}{'loss':>{len(losses)}} |"
-            f"{'accuracy, %':>{len(accuracies)}}\n"
-            f"{blank}{losses} |{accuracies}\n"
-        )
-
-    def _begin(
-        self, epoch: int, done: float, seconds: float, word: str = ""
-    ) -> str:
-        filled = "━" * round(_BAR * done)
+        parts = [self._begin(epoch, logs)]
+        parts += [self._cells(logs, prefix) for prefix in self.blocks.values()]
+        parts += filter(None, [self._others(logs)])
+        self.unwritten = " |".join(parts).rstrip() + "\n"
         epochs = self.state.epochs
-        count = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"
-        return f"{count} {filled:<{_BAR}} {seconds:4.0f}s {word:<4}"
+        tenths = [_LINES * done // epochs for done in (epoch, epoch + 1)]
+        if epochs <= _EACH or len(set(tenths)) > 1:
+            self._write_line()
 
-    def _cells(self, logs: dict, prefix: str = "") -> str:
-        losses = accuracies = ""
-        for name in self.outputs:
-            loss = float(logs[f"{prefix}{name}_loss"])
-            accuracy = 100 * float(logs[f"{prefix}{name}_accuracy"])
-            losses += f"{_loss(loss):>{_width(name, _LOSS)}}"
-            accuracies += f"{accuracy:>{_width(name, _ACCURACY)}.2f}"
-        return f"{losses} |{accuracies}"
+    def on_train_end(self, logs: Any = None) -> None:
+        self._write_line()  # It may have been ended before its last epoch.
+
+    def _write_line(self) -> None:
+        if self.redraws:
+            erase()
+        self._write(self.unwritten)
+        self.unwritten = ""
+
+    def _narrow(self) -> None:
+        """Leaves out columns until a line fits the terminal."""
+        self.shows_loss = self._fits()
+        if not self._fits() and len(self.blocks) > 1:
+            del self.blocks["accuracy, %"]
+        self.shows_time = self._fits()
+
+    def _fits(self) -> bool:
+        cells = len(" |") + sum(map(_width, self.outputs))
+        width = len(self._begin(0, {})) + len(self.blocks) * cells
+        return width < columns()
+
+    def _begin(self, epoch: int, logs: dict | None = None) -> str:
+        epochs = self.state.epochs
+        text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"
+        if self.shows_time:
+            self.state.tick()
+            seconds = self.state.seconds
+            words = f"{seconds:.0f}s"
+            if seconds >= 1000:
+                words = duration(seconds).replace(" ", "")
+            text += f"{words:>6}"
+        if self.shows_loss and logs is not None:
+            text += f"{_loss(float(logs.get('loss', 0))):>6}"
+        return text
+
+    def _cells(self, logs: dict, prefix: str) -> str:
+        values = [logs.get(f"{prefix}{x}_accuracy") for x in self.outputs]
+        return "".join(
+            f"{'' if value is None else f'{100 * float(value):.2f}':>{width}}"
+            for value, width in zip(
+                values, map(_width, self.outputs), strict=True
+            )
+        )
+
+    def _left(self, now: float) -> str:
+        """How long the run goes on; the first step, which is compiled, does not
+        count, and a few others say nothing yet."""
+        began, first = self.first_step or (now, self.state.step)
+        steps, seconds = self.state.step - first, now - began
+        if steps < _FEW_STEPS or seconds < _FEW_SECONDS:
+            return ""
+        left = seconds / steps * (self.state.steps - self.state.step)
+        return f"{duration(left)} left"
 
 
 class EpochLines(_Display):
@@ -153,6 +212,11 @@ class EpochLines(_Display):
         stream: Where to write. Default: standard output.
     """
 
+    epoch_start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch_start = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds = time.monotonic() - self.epoch_start
         state = self.state
@@ -162,6 +226,8 @@ class EpochLines(_Display):
         )
         if f"val_{self.outputs[0]}_loss" in logs:
             line += f"; validation: {self._parts(logs, 'val_')}"
+        if others := self._others(logs):
+            line += f";{others}"
         self._write(line + "\n")
 
     def _parts(self, logs: dict, prefix: str = "") -> str:
@@ -178,5 +244,5 @@ def _loss(loss: float) -> str:
     return f"{loss:.{decimals}f}"
 
 
-def _width(name: str, least: int) -> int:
-    return max(len(name), least) + 1
+def _width(name: str) -> int:
+    return max(len(name), len("100.00")) + 1

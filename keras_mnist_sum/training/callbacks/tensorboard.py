@@ -8,9 +8,8 @@ replaces its files.
 """
 
 import contextlib
-import importlib.util
+import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,34 +22,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_mnist_sum.config import Config
-from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
 from keras_mnist_sum.reporting.samples import draw_samples
 from keras_mnist_sum.reporting.samples import draw_table
 from keras_mnist_sum.task import NUM_DIGITS
+from keras_mnist_sum.task import Task
 from keras_mnist_sum.training.state import RunState
 from keras_mnist_sum.training.state import learning_rate
 from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils.quiet import system_errors
 
-TRAIN, VALIDATION = "train", "validation"  # TensorBoard calls each a run
+TRAIN, VALIDATION = "train", "validation"
 POINTS = 200  # of a whole run, on the curves of training
 _SAMPLES = 10
-
-
-def check_installed() -> None:
-    """Checks that TensorBoard is there, without importing it.
-
-    Raises:
-        InputError: If it is not.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise InputError(
-            "`tensorboard` needs a package that is not installed: pip install "
-            f"'tensorboard>=2.21,<2.22'. Received: {sys.executable}"
-        )
 
 
 class WriteSummaries(keras.callbacks.Callback):
@@ -93,12 +79,12 @@ class WriteSummaries(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         rows = self.state.history
         with self.state.untimed():
-            for path in self.folder.rglob(_name("epoch-" + 6 * "[0-9]")):
+            for path in self.folder.glob(_name("epoch-" + 6 * "[0-9]")):
                 if int(path.name.rpartition("-")[2]) > len(rows):
                     path.unlink()
             self._write_config()
             for row in rows:
-                if not self._path(TRAIN, row["epoch"]).exists():
+                if not self._path(row["epoch"]).exists():
                     self._write_epoch(row, [row])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -127,35 +113,38 @@ class WriteSummaries(keras.callbacks.Callback):
             for name, value in row.items()
             if name.startswith("val_")
         }
-        if validation:
-            with _event_file(self._path(VALIDATION, row["epoch"])):
-                self._write_scalars(row["step"], validation)
-        with _event_file(self._path(TRAIN, row["epoch"])):
+        with _event_file(self._path(row["epoch"])):
             for point in points:
-                self._write_scalars(point["step"], point)
+                self._write_scalars(point["step"], point, TRAIN)
+            self._write_scalars(row["step"], validation, VALIDATION)
             if model:
                 self._write_pictures(row["step"], model)
 
-    def _write_scalars(self, step: int, values: dict[str, float]) -> None:
-        """`digit_loss` becomes `loss/digit`: one chart beside the other."""
+    def _write_scalars(
+        self, step: int, values: dict[str, float], kind: str
+    ) -> None:
+        """`digit_loss` becomes `loss/digit/train`: one chart beside the
+        other."""
         for name, value in values.items():
-            output, _, kind = name.rpartition("_")
+            # Names of outputs and measures may hold `_`, too.
+            outputs = [x for x in self.task if name.startswith(f"{x}_")]
+            output = max(outputs, key=len, default="")
+            measure = name[len(output) + 1 :]
             if name == "learning_rate":
                 tf.summary.scalar(name, value, step)
             elif name == "loss":
-                tf.summary.scalar("loss/total", value, step)
-            elif output in self.task:
-                tf.summary.scalar(f"{kind}/{output}", value, step)
+                tf.summary.scalar(f"loss/total/{kind}", value, step)
+            elif output:
+                tf.summary.scalar(f"{measure}/{output}/{kind}", value, step)
 
     def _write_pictures(self, step: int, model: keras.Model) -> None:
         # Of a copy: nothing that is done to show a model can change it.
-        if self.copy is None:
-            self.copy = copy_model(model, "float32")
-        else:
-            self.copy.set_weights(model.get_weights())
+        copy = self.copy or copy_model(model, "float32")
+        copy.set_weights(model.get_weights())
+        self.copy = copy
         numbers = np.arange(len(self.images)) * 3 % NUM_DIGITS
         # Called as it is: ten images are not worth tracing a function.
-        outputs = self.copy(model_inputs(self.images, numbers), training=False)
+        outputs = copy(model_inputs(self.images, numbers), training=False)
         predicted = {
             name: output.decode(keras.ops.convert_to_numpy(outputs[name]))
             for name, output in self.task.items()
@@ -164,8 +153,8 @@ class WriteSummaries(keras.callbacks.Callback):
             self.images, self.labels, numbers, predicted, self.task
         )
         tf.summary.image("samples", _pixels(figure), step)
-        for name, table in learned_tables(self.copy).items():
-            figure = draw_table(table, self.task[name])
+        for name, table in learned_tables(copy).items():
+            figure = draw_table(table, self.task[name], step)
             tf.summary.image(f"tables/{name}", _pixels(figure), step)
 
     def _write_config(self) -> None:
@@ -182,9 +171,57 @@ class WriteSummaries(keras.callbacks.Callback):
             lines = self.config.to_json().splitlines()
             text = "\n".join(f"    {line}" for line in lines)
             tf.summary.text("config", text, step=0)
+            _write_summary(_layout(self.task))
 
-    def _path(self, run: str, epoch: int) -> Path:
-        return self.folder / run / _name(f"epoch-{epoch:06d}")
+    def _path(self, epoch: int) -> Path:
+        return self.folder / _name(f"epoch-{epoch:06d}")
+
+
+def write_scores(folder: Path, results: dict[str, Any]) -> None:
+    """Adds the final accuracies, which the page HPARAMS shows of each run.
+
+    Args:
+        folder: As for `WriteSummaries`.
+        results: What `results.json` holds.
+    """
+    from tensorboard.plugins.hparams import api_pb2
+    from tensorboard.plugins.hparams import summary
+
+    scores = {"test": results, VALIDATION: results.get("validation")}
+    with _event_file(folder / _name("scores")):
+        for kind, found in scores.items():
+            for name, share in (found or {}).get("accuracy", {}).items():
+                tf.summary.scalar(
+                    f"{kind}_accuracy/{name}", share, results["steps"]
+                )
+        _write_summary(summary.session_end_pb(api_pb2.STATUS_SUCCESS))
+
+
+def _layout(task: Task) -> Any:
+    """Charts that show training and validation together, for the page CUSTOM
+    SCALARS."""
+    from tensorboard.plugins.custom_scalar import layout_pb2
+    from tensorboard.plugins.custom_scalar import summary
+
+    def chart(tag: str) -> Any:
+        lines = layout_pb2.MultilineChartContent(tag=[f"^{tag}/"])
+        return layout_pb2.Chart(title=tag, multiline=lines)
+
+    categories = [
+        layout_pb2.Category(
+            title=measure, chart=[chart(f"{measure}/{name}") for name in names]
+        )
+        for measure, names in {
+            "loss": ["total", *task],
+            "accuracy": list(task),
+        }.items()
+    ]
+    return summary.pb(layout_pb2.Layout(category=categories))
+
+
+def _write_summary(summary: Any) -> None:
+    """Writes what a plugin of TensorBoard made."""
+    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
 
 
 def means_between(points: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -220,6 +257,8 @@ def _name(what: str) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return json.dumps(value)
     return value if isinstance(value, str) else ",".join(value)  # names
 
 
