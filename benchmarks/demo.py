@@ -15,15 +15,16 @@ import statistics
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
-
-from playwright.sync_api import Browser
-from playwright.sync_api import Page
-from playwright.sync_api import sync_playwright
 
 from benchmarks.strokes import strokes
 from keras_mnist_sum.demo import server as demo
 from keras_mnist_sum.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = [
@@ -52,7 +53,9 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def open_browser() -> Iterator[Browser]:
+def open_browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=_FLAGS
@@ -76,7 +79,7 @@ def serve(target: Path | None = None) -> Iterator[demo.Server]:
             thread.join()
 
 
-def draw(page: Page, digit: int, **where: Any) -> None:
+def draw(page: "Page", digit: int, **where: Any) -> None:
     """Draws a digit with the mouse; `where` as `strokes` takes it."""
     box: dict = {**(page.locator("#draw").bounding_box() or {})}
     for stroke in strokes(digit, **where):
@@ -91,7 +94,7 @@ def draw(page: Page, digit: int, **where: Any) -> None:
         page.mouse.up()
 
 
-def measure(page: Page, count: int) -> list[float]:
+def measure(page: "Page", count: int) -> list[float]:
     """Milliseconds to the answer, of each of so many digits drawn."""
     page.evaluate(_WATCH)
     generator = random.Random(0)

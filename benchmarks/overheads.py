@@ -22,6 +22,7 @@ import_tensorflow()
 # TensorFlow documents only how to turn determinism on.
 from tensorflow.python.framework import config as tf_config  # noqa: E402
 
+from benchmarks import flags  # noqa: E402
 from benchmarks.timing import WARM  # noqa: E402
 from benchmarks.timing import checkpointing  # noqa: E402
 from benchmarks.timing import seconds_of_a_step  # noqa: E402
@@ -40,6 +41,7 @@ RESULTS = Path(__file__).parent / "results" / "overheads.json"
 
 
 def main() -> None:
+    flags.take_none(__doc__)
     config = presets.get(presets.DEFAULT).config
     devices = find_devices("single")
     precision = devices.precision(config.precision)

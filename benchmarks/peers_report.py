@@ -258,7 +258,7 @@ def summary(report: dict) -> str:
     ours = [name for name in entries if entries[name]["ours"]]
     header = ["", "framework", "n", "digits", "sums"]
     header += [f"{mark:.1f} % of digits after" for mark in (99.0, 99.6)]
-    header.append("ours, to its best sums")
+    header.append("ours, to as many sums")
     rows = []
     for name, entry in entries.items():
         sums = "sum" in entry["outputs"]

@@ -25,6 +25,7 @@ import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
+from benchmarks import flags  # noqa: E402
 from benchmarks.timing import WARM  # noqa: E402
 from benchmarks.timing import seconds_of_a_step  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
@@ -160,6 +161,7 @@ def measure(fit: Fit, rounds: int, batches: int) -> dict:
 
 
 def main() -> None:
+    flags.take_none(__doc__)
     mnist = load_mnist("auto")
     facts = environment.facts()
     tf.config.experimental.enable_op_determinism()  # As in a run.

@@ -27,6 +27,7 @@ import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
+from benchmarks import flags  # noqa: E402
 from keras_mnist_sum import Predictor  # noqa: E402
 from keras_mnist_sum import load_pretrained  # noqa: E402
 from keras_mnist_sum.data.sources import load_mnist  # noqa: E402
@@ -54,6 +55,7 @@ open_model(sys.argv[1]).predict({
 
 
 def main() -> None:
+    flags.take_none(__doc__)
     tf.get_logger().setLevel("ERROR")  # New shapes are meant to be traced.
     mnist = load_mnist("sample")
     images = mnist.test_images[: BATCH * BATCHES]

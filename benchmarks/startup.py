@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import flags
 from keras_mnist_sum.distribution import heartbeat
 
 ROUNDS = 7
@@ -115,6 +116,7 @@ def one_round() -> dict[str, float]:
 
 
 def main() -> None:
+    flags.take_none(__doc__)
     one_round()  # Reads the files from the disk, and compiles the modules.
     rounds = [one_round() for _ in range(ROUNDS)]
     seconds = {

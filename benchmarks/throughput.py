@@ -29,6 +29,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from tensorflow.tsl.profiler.protobuf import xplane_pb2  # noqa: E402
 
+from benchmarks import flags  # noqa: E402
 from keras_mnist_sum import presets  # noqa: E402
 from keras_mnist_sum.data import pipeline  # noqa: E402
 from keras_mnist_sum.data.mnist import Mnist  # noqa: E402
@@ -54,6 +55,7 @@ _KINDS = {
 
 
 def main() -> None:
+    flags.take_none(__doc__)
     mnist = load_mnist("sample")
     kinds: dict[str, tuple[Callable[[], None], float]] = {}
     for precision in PRECISIONS:

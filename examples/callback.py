@@ -17,7 +17,7 @@ import keras  # isort: skip, after what imports TensorFlow without its messages
 class LogWeights(keras.callbacks.Callback):
     """Adds a column to `history.csv`: how large the weights are."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         weights = self.model.trainable_variables
         squares = sum(keras.ops.sum(keras.ops.square(w)) for w in weights)
         logs["weight_norm"] = float(keras.ops.sqrt(squares))

@@ -16,9 +16,8 @@ from keras_mnist_sum import train
 
 
 def without_left_half(images: np.ndarray) -> np.ndarray:
-    images = images.copy()  # uint8, (examples, 28, 28)
-    images[:, :, :14] = 0
-    return images
+    right = np.arange(28) >= 14  # of the columns
+    return images * right.astype("uint8")  # (examples, 28, 28)
 
 
 def main(data: str = "auto", steps: str = "340") -> None:
@@ -34,7 +33,7 @@ def main(data: str = "auto", steps: str = "340") -> None:
             mnist.test_labels,
         ),
     )
-    print(f"sum {100 * results['accuracy']['sum']:.2f} % right")
+    print(f"sum {100 * results.accuracy['sum']:.2f} % right")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Asks the pretrained model: about a picture, and about many at once.
 
-python -m examples.predict [PICTURE] [NUMBER]
+    python -m examples.predict [PICTURE] [NUMBER]
+
+PICTURE is a file; without one, a seven is drawn.
 """
 
 import sys

@@ -2,6 +2,7 @@
 difference. A complete multi-input, multi-output Keras model."""
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
     from keras_mnist_sum.evaluation.evaluate import evaluate
     from keras_mnist_sum.formats.any_model import load_model
     from keras_mnist_sum.formats.pretrained import load_pretrained
+    from keras_mnist_sum.inference.answer import Answer
     from keras_mnist_sum.inference.predictor import Predictor
     from keras_mnist_sum.models.build import build_model
     from keras_mnist_sum.task import Task
     from keras_mnist_sum.training.optimization import compile_model
+    from keras_mnist_sum.training.results import Results
     from keras_mnist_sum.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [
+    "Answer",
     "Config",
     "InputError",
     "Predictor",
+    "Results",
     "Task",
     "build_model",
     "compile_model",
@@ -47,9 +52,11 @@ _WITH_TENSORFLOW = {
     "training_dataset": "data.pipeline",
 }
 _MODULES = _WITH_TENSORFLOW | {
+    "Answer": "inference.answer",
     "Config": "config",
     "InputError": "errors",
     "Predictor": "inference.predictor",
+    "Results": "training.results",
     "Task": "task",
     "load_mnist": "data.sources",
 }
@@ -64,10 +71,13 @@ def __getattr__(name: str) -> Any:
     if name in _WITH_TENSORFLOW:
         from keras_mnist_sum.utils.quiet import import_tensorflow
 
-        import_tensorflow()
+        import_tensorflow(f"`{name}`")
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    names = {*__all__, *(name for name in globals() if name[:2] == "__")}
+    if importlib.util.find_spec("tensorflow") is None:
+        names -= {*_WITH_TENSORFLOW}  # `help` would ask for all that are here.
+    return sorted(names)

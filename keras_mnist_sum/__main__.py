@@ -1,10 +1,11 @@
-"""`python -m keras_mnist_sum COMMAND`: see `--help`."""
+"""`keras-mnist-sum COMMAND`, or `python -m keras_mnist_sum COMMAND`."""
 
 import argparse
 import importlib
 import sys
 
 from keras_mnist_sum.commands import cli
+from keras_mnist_sum.utils.shell import called_as
 
 COMMANDS = (
     "train",
@@ -21,9 +22,12 @@ COMMANDS = (
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command, and returns its exit code."""
     argv = sys.argv[1:] if arguments is None else arguments
+    prog = "python -m keras_mnist_sum"
+    if arguments is None:
+        prog = called_as(prog)
 
     def parse() -> argparse.Namespace:
-        parser = cli.ArgumentParser(prog="python -m keras_mnist_sum")
+        parser = cli.ArgumentParser(prog=prog)
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
         # Others need not be imported where one is named.
         named = [name for name in COMMANDS if argv[:1] == [name]]

@@ -1,5 +1,6 @@
 """Shared by all tests: quiet TensorFlow, and small data made on the spot."""
 
+import atexit
 import os
 import tempfile
 
@@ -16,13 +17,10 @@ import_tensorflow()
 
 # What tests decode is not the user's; the processes they start inherit this.
 _cache = tempfile.TemporaryDirectory(prefix="cache-")
+atexit.register(_cache.cleanup)  # Python would warn of it.
 os.environ["XDG_CACHE_HOME"] = _cache.name
 # A trial takes seconds; test_trial.py and test_telemetry.py have them.
 os.environ["KERAS_MNIST_SUM_TRUST_MODELS"] = "1"
-
-
-def pytest_unconfigure():
-    _cache.cleanup()  # Python would warn as it ends.
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ import faulthandler
 import io
 import json
 import os
+import struct
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +148,17 @@ def npy(array):
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
+
+
+def png(width, height, colours, *chunks, interlaced=0):
+    """A PNG file of 8 bits, with these chunks after its header."""
+    kind = (8, colours, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", width, height, *kind)
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data))
+        + name
+        + data
+        + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )

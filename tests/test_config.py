@@ -10,6 +10,7 @@ from keras_mnist_sum.config import BACKBONES
 from keras_mnist_sum.config import DIGIT_LOSSES
 from keras_mnist_sum.config import HEADS
 from keras_mnist_sum.config import OPTIMIZERS
+from keras_mnist_sum.config import SCHEDULES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.task import Task
@@ -41,6 +42,12 @@ FIRST_EDITION = {
         Config(outputs=("sum", "digit"), supervise=("digit",), epochs=2.5),
         Config(
             custom_task=Task(digit=lambda d, n: d, product=lambda d, n: d * n)
+        ),
+        Config(
+            schedule="linear",
+            loss_weights={"sum": 2, "digit": 0.5},
+            custom_optimizer={"class_name": "Lion", "config": {"a": [1, 2]}},
+            initial_weights="0123",
         ),
         *(preset.config for preset in presets.PRESETS.values()),
     ],
@@ -95,6 +102,18 @@ def test_reads_config_of_the_first_edition():
         ("backbone", "spine"),
         ("optimizer", "adagrad"),
         ("digit_loss", "hinge"),
+        ("schedule", "fixed"),
+        ("loss_weights", ("sum",)),
+        ("loss_weights", {"sum": 0}),
+        ("loss_weights", {"sum": -1}),
+        ("loss_weights", {"sum": True}),
+        ("loss_weights", {"sum": "2"}),
+        ("loss_weights", {"sum": float("nan")}),
+        ("loss_weights", {"sum": float("inf")}),
+        ("loss_weights", {3: 1}),
+        ("loss_weights", {"product": 2}),
+        ("custom_optimizer", "lion"),
+        ("initial_weights", b"0"),
         ("data", 3),
         ("data", None),
         ("outputs", "digit,sum"),
@@ -116,6 +135,7 @@ def test_takes_numpys_numbers_paths_and_lists():
         data=Path("a", "b"),
         outputs=["digit", "sum"],
         supervise=np.array(["digit"]),
+        loss_weights={"digit": np.float32(0.5)},
     )
     plain = Config(
         width=8,
@@ -125,6 +145,7 @@ def test_takes_numpys_numbers_paths_and_lists():
         data="a/b",
         outputs=("digit", "sum"),
         supervise=("digit",),
+        loss_weights={"digit": 0.5},
     )
     assert given == plain and given.to_json() == plain.to_json()
     for name, value in vars(plain).items():
@@ -214,6 +235,19 @@ def test_without_digit_labels_the_arithmetic_must_be_given(head):
     Config(supervise=("sum",), head="exact")
 
 
+def test_only_losses_that_teach_have_a_weight():
+    Config(supervise=("digit", "sum"), loss_weights={"sum": 2})
+    with pytest.raises(InputError, match="`loss_weights` must name.*Received"):
+        Config(supervise=("digit",), loss_weights={"sum": 2})
+
+
+def test_weights_given_are_copied():
+    weights = {"sum": 2.0}
+    config = Config(loss_weights=weights)
+    weights["sum"] = 3.0
+    assert config.loss_weights == {"sum": 2.0}
+
+
 def test_digit_loss_without_digit_labels_is_refused():
     with pytest.raises(InputError, match="needs its labels.*Received:"):
         Config(
@@ -256,10 +290,12 @@ def test_choices_are_the_keys_of_the_dicts_that_hold_them():
     from keras_mnist_sum.models import baselines
     from keras_mnist_sum.models import heads
     from keras_mnist_sum.training import optimization
+    from keras_mnist_sum.training import schedules
 
     assert set(BACKBONES) == {*backbones.BACKBONES, *baselines.BACKBONES}
     assert set(HEADS) == {*heads.HEADS, *baselines.HEADS}
     assert set(OPTIMIZERS) == set(optimization.OPTIMIZERS)
+    assert set(SCHEDULES) == set(schedules.SCHEDULES)
     assert set(DIGIT_LOSSES) == set(optimization.DIGIT_LOSSES)
 
 

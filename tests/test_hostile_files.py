@@ -50,7 +50,7 @@ LARGEST = 2**20
     [
         ("formats.model_file._LARGEST_FILE", keras_file.open_file),
         ("training.checkpoints._LARGEST", checkpoints.read),
-        ("inference.image_files._LARGEST_FILE", to_mnist),
+        ("utils.image_files._LARGEST_FILE", to_mnist),
         ("formats.model_file._LARGEST_FILE", onnx_file.open_file),
         ("formats.model_file._LARGEST_FILE", litert_file.open_file),
     ],

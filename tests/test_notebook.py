@@ -59,6 +59,14 @@ def test_stored_tables_are_right_and_concat_falls_behind():
     assert "7 + 5 = 12\n|7 − 5| = 2\n" in said
 
 
+def test_plain_keras_is_shown_and_the_first_answer_is_to_a_real_digit():
+    notebook = nbformat.read(TOUR, 4)
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    assert re.search(r"\.compile\([^)]*keras\.optimizers.*\.fit\(", code, re.S)
+    assert code.index("mnist.test_images[0]") < code.index("Predictor.load(r")
+    assert re.search(r"^digit \d \(\d+\.\d %\)$", printed(notebook), re.M)
+
+
 @pytest.mark.slow
 # Of the kernel's connection, which nothing here can choose.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -115,6 +115,13 @@ def test_help_of_every_command_imports_only_python_and_the_package():
         assert result.stderr.strip() == "0 ['keras_mnist_sum']", command
 
 
+def test_version_imports_only_python_and_the_package():
+    program = _HELP.replace("--help", "--version")
+    result = python("-c", program, "-m", "keras_mnist_sum")
+    assert result.stdout == f"keras_mnist_sum {keras_mnist_sum.__version__}\n"
+    assert result.stderr.strip() == "0 ['keras_mnist_sum']"
+
+
 def test_importing_the_package_imports_only_python_and_the_package():
     result = python("-c", _IMPORT)
     assert result.stdout.strip() == "['keras_mnist_sum']", result.stderr

@@ -2,6 +2,7 @@ import copy
 import json
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -132,6 +133,66 @@ def test_rejects_function_that_gives_no_integer(function, message):
 def test_rejects_name_that_no_output_can_have(name):
     with pytest.raises(InputError, match=f"name must be.*Received: {name!r}"):
         Task(digit=digit, **{name: lambda d, n: d + n})
+
+
+@pytest.mark.parametrize(
+    "form", [np.bool_, np.int64, np.uint8, lambda x: np.array(x), bool]
+)
+def test_values_may_be_integers_of_numpy(form):
+    task = Task(digit=digit, greater=lambda d, n: form(d > n))
+    expected = np.tri(10, k=-1)
+    np.testing.assert_array_equal(task["greater"].pair_values, expected)
+    assert json.loads(json.dumps(task.to_dict())) == task.to_dict()
+
+
+def test_failing_function_is_named_with_the_pair_that_it_failed_for():
+    def other(d, n):
+        if (d, n) == (7, 3):
+            raise KeyError("seven")
+        return d
+
+    with pytest.raises(InputError, match="For 7 and 3 .*KeyError..seven") as x:
+        Task(digit=digit, other=other)
+    assert isinstance(x.value.__cause__, KeyError)
+    for value in (0.5, 3.0, Fraction(3), "3", None, np.nan, 3j, [3]):
+        with pytest.raises(InputError, match="must give an integer. For 0 and"):
+            Task(digit=digit, other=lambda d, n, value=value: value)
+
+
+@pytest.mark.parametrize("unnamed", [digit, {"digit": digit}, Task.named()])
+def test_outputs_must_be_named(unnamed):
+    with pytest.raises(InputError, match=r"in Task\(digit=.*Received: "):
+        Task(unnamed)
+
+
+@pytest.mark.parametrize(
+    "names", [5, None, "digit", b"digit", digit, [["sum"]]]
+)
+def test_names_must_be_a_list_of_names(names):
+    with pytest.raises(InputError, match="`outputs` must name some .*Received"):
+        Task.named(names)
+
+
+def test_outputs_may_come_in_any_collection_and_must_be_outputs():
+    outputs = Task.named()
+    assert Task.of(iter(outputs.values())) == outputs
+    for wrong in (5, digit, ["digit"], [None], outputs, np.array(3)):
+        with pytest.raises(InputError, match="a list of `Output`. Received: "):
+            Task.of(wrong)
+
+
+def test_output_keeps_its_own_table():
+    table = np.eye(10, dtype=int)
+    output = Output("same", (0, 1), table, "")
+    table[0, 0] = 0
+    assert output.table[0, 0] == 1 and output.values == (0, 1)
+
+
+def test_decodes_lists_and_refuses_other_classes():
+    output = Task.named()["sum"]
+    assert output.decode([[3.2], [18]]).tolist() == [3, 18]
+    with pytest.raises(InputError, match=r"\(..., 19\) or .*Received: an "):
+        output.decode(np.zeros((2, 18)))
 
 
 def test_rejects_task_without_the_digit():

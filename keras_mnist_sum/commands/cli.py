@@ -8,9 +8,6 @@ packages in `run`, so that `--help` takes a moment.
 import argparse
 import dataclasses
 import logging
-import os
-import shlex
-import string
 import sys
 import types
 from collections.abc import Callable
@@ -23,14 +20,20 @@ from typing import NoReturn
 from typing import get_args
 from typing import get_origin
 
+import keras_mnist_sum
 from keras_mnist_sum import presets
 from keras_mnist_sum.commands.exit_codes import run
 from keras_mnist_sum.config import DIFFERENCES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.run_directory import Run
-from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.errors import one_line
+from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.console import setup_logging
+from keras_mnist_sum.utils.settings import names_of
+from keras_mnist_sum.utils.settings import numbers_of
+from keras_mnist_sum.utils.shell import called_as
+from keras_mnist_sum.utils.shell import quote as quote  # for commands
+from keras_mnist_sum.utils.shell import relative
 
 if TYPE_CHECKING:
     from keras_mnist_sum.data.mnist import Mnist
@@ -39,8 +42,18 @@ if TYPE_CHECKING:
 class ArgumentParser(argparse.ArgumentParser):
     """A parser that answers a wrong command line with one line."""
 
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.add_argument(
+            "--version",
+            action="version",
+            version=f"keras_mnist_sum {keras_mnist_sum.__version__}",
+            help="show the version of the package and exit",
+        )
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+        line = one_line(message, 500)
+        self.exit(2, f"error: {line} (see {self.prog} --help)\n")
 
 
 def main(
@@ -54,40 +67,17 @@ def main(
         arguments: What follows its name. Default: those of this process.
     """
     argv = sys.argv[1:] if arguments is None else arguments
+    prog = f"python {relative(script)}"
+    if arguments is None:
+        prog = called_as(prog)
 
     def parse() -> argparse.Namespace:
-        parser = ArgumentParser(prog=f"python {quote(_relative(script))}")
+        parser = ArgumentParser(prog=prog)
         command.add_arguments(parser)
         parser.set_defaults(run=command.run, prog=parser.prog)
         return parser.parse_args(argv)
 
     return run_parsed(parse, argv)
-
-
-def _relative(path: str) -> str:
-    try:
-        return os.path.relpath(path)
-    except OSError:  # The working directory was removed.
-        return path
-
-
-def quote(word: str | Path) -> str:
-    """A word of a command line, to be copied from the screen to a shell.
-
-    A path that begins with a dash is told from a flag.
-    """
-    if isinstance(word, Path):
-        word = os.path.join("." * str(word).startswith("-"), word)
-    if word.isprintable():
-        return shlex.quote(word)
-    # The name of a file may hold any bytes: bash and zsh read them so.
-    plain = {*string.ascii_letters, *string.digits, *" -./_"}
-    return "$'{}'".format(
-        "".join(
-            chr(byte) if chr(byte) in plain else f"\\x{byte:02x}"
-            for byte in os.fsencode(word)
-        )
-    )
 
 
 def run_parsed(parse: Callable[[], argparse.Namespace], argv: list[str]) -> int:
@@ -106,7 +96,11 @@ def run_parsed(parse: Callable[[], argparse.Namespace], argv: list[str]) -> int:
             sys.stdout.flush()
             raise
         values.argv = argv
-        with setup_logging(getattr(values, "verbose", 1)):
+        name = values.run.__module__.rpartition(".")[2].replace("_", "-")
+        with (
+            setup_logging(getattr(values, "verbose", 1)),
+            extras.needed(f"`{name}`"),
+        ):
             return values.run(values)
 
     return run(command)
@@ -160,7 +154,9 @@ def _kind(field: dataclasses.Field) -> dict[str, Any]:
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(kind) is tuple:
-        return {"type": _names, "metavar": "NAME,NAME"}
+        return {"type": names_of, "metavar": "NAME,NAME"}
+    if get_origin(kind) is dict:
+        return {"type": numbers_of, "metavar": "NAME=X,NAME=X"}
     numbers = {int: "N", float: "X"}
     metavar = (
         "|".join(field.metadata["choices"])
@@ -168,10 +164,6 @@ def _kind(field: dataclasses.Field) -> dict[str, Any]:
         or numbers.get(kind, field.name.upper())
     )
     return {"type": kind, "metavar": metavar}
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _default(name: str, words: str) -> str:
@@ -211,37 +203,6 @@ def config_of(values: argparse.Namespace, base: Config) -> Config:
             )
         changes["epochs"] = None
     return dataclasses.replace(base, **changes)
-
-
-def check_output(path: Path, inputs: Iterable[str | Path | None]) -> None:
-    """Checks that a file can be written, and replaces nothing that is read.
-
-    Args:
-        path: The file.
-        inputs: The models and the data that a command reads.
-
-    Raises:
-        InputError: If it cannot be written, or is one of `inputs`, a file in
-            such a folder, or a part of such a run.
-    """
-    atomic_files.check_file(path)
-    written = Path(os.path.realpath(path))
-    for given in inputs:
-        if not given:
-            continue
-        read = Path(os.path.realpath(given))
-        run = Run(read)
-        replaces = read == written or (
-            read in written.parents and written.exists()
-        )
-        if run.has_begun:
-            parts = {x for x in vars(run).values() if x != run.path}
-            replaces = bool(parts & {written, *written.parents})
-        if replaces:
-            raise InputError(
-                "What is read would be replaced: name another file to write. "
-                f"Received: {str(path)!r} for {str(given)!r}"
-            )
 
 
 def doubt_of_sample(mnist: "Mnist", configs: Iterable[Config | None]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import os
 
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import atomic_files
@@ -47,7 +48,7 @@ def run(values: argparse.Namespace) -> None:
     """
     outputs = [path for path in (values.csv, values.plot) if path]
     for path in outputs:
-        cli.check_output(path, [*values.targets, values.data])
+        checks.check_output(path, [*values.targets, values.data])
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise InputError(
             "--csv and --plot must be two files. "
@@ -58,9 +59,10 @@ def run(values: argparse.Namespace) -> None:
 
     for target in values.targets:
         format_of(target)  # It refuses what is no model.
+    checks.check_data(values.data, values.data_dir)
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow("`compare`")
     from keras_mnist_sum.evaluation import comparison
 
     comparison.check_different(values.targets)
@@ -77,8 +79,9 @@ def run(values: argparse.Namespace) -> None:
     )
     if doubt := cli.doubt_of_sample(mnist, [x.config for x in models]):
         print(f"WARNING: {doubt}")
+    images = f"{len(mnist.test_images):,} test images"
+    print(f"{images}: {mnist.description}\n", flush=True)
     groups = comparison.compare(models, mnist.test_images, mnist.test_labels)
-    print(f"{len(mnist.test_images):,} test images: {mnist.description}\n")
     print(comparison.table(groups))
     print(
         "\nIn percent: mean ± standard deviation over seeds. The interval is "

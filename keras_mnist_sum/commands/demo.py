@@ -4,8 +4,9 @@ import argparse
 import threading
 import webbrowser
 
+from keras_mnist_sum.commands import cli
 from keras_mnist_sum.commands.predict import add_model_arguments
-from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.console import waiting
 
 HELP = "serve a page to draw a digit on, and see all outputs"
 
@@ -42,16 +43,14 @@ def run(values: argparse.Namespace) -> None:
         InputError: If the model cannot be used, the address is not free or a
             package is missing.
     """
-    try:
+    with waiting("reading the model"):
         from keras_mnist_sum.demo.server import make_server
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "A package is missing to serve the page: pip install it, as "
-            f"requirements.txt does. Received: {error}"
-        ) from error
-    from keras_mnist_sum.inference.predictor import Predictor
+        from keras_mnist_sum.formats.open import format_of
+        from keras_mnist_sum.inference.predictor import Predictor
 
-    predictor = Predictor.load(values.model, values.difference)
+        if values.model and format_of(values.model).tensorflow:
+            print(f"model  {cli.quote(values.model)}", flush=True)
+        predictor = Predictor.load(values.model, values.difference)
     with make_server(predictor, values.host, values.port) as server:
         print(f"draw at {server.url}  (Ctrl-C ends it)", flush=True)
         if values.open:

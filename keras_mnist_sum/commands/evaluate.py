@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_directory import Run
@@ -43,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write counts and accuracies to FILE, as JSON",
     )
     parser.add_argument(
+        "--predictions",
+        type=cli.path,
+        metavar="FILE",
+        help="also write, as an .npz file for NumPy, the labels and "
+        "probabilities or values of every pair",
+    )
+    parser.add_argument(
         "--report",
         nargs="?",
         const="",
@@ -61,27 +69,22 @@ def run(values: argparse.Namespace) -> None:
     """
     newest = None if values.target else Run.newest()
     target = newest.path if newest else values.target
-    if values.json:
-        cli.check_output(values.json, (target, values.data))
-    folder = None
-    if values.report is not None:
-        from keras_mnist_sum.reporting import report  # Imports matplotlib.
-
-        folder = Path(values.report or report.folder_in(target))
-        report.check_folder(folder)
-        if values.json and _is_within(values.json, folder):
-            raise InputError(
-                "A report has its folder to itself. "
-                f"Received: --json {str(values.json)!r} within --report "
-                f"{str(folder)!r}"
-            )
+    folder = _checked_outputs(values, target)
+    from keras_mnist_sum.formats import pretrained
+    from keras_mnist_sum.formats.open import format_of
     from keras_mnist_sum.formats.open import open_model
 
+    target = target or pretrained.checked_path("model.keras")
+    format_of(target)  # It refuses what is no model.
+    checks.check_data(values.data, values.data_dir)
+    print(f"model  {cli.quote(target)}", flush=True)
     opened = open_model(target, values.difference)
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
-    import_tensorflow()  # After a target that is no model was refused.
+    # After a target that is no model was refused.
+    import_tensorflow("`evaluate`")
     from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
+    from keras_mnist_sum.evaluation.predictions_file import save_predictions
     from keras_mnist_sum.models.build import learned_tables
 
     mnist = cli.load_data(values, opened.config, test_only=True)
@@ -89,11 +92,11 @@ def run(values: argparse.Namespace) -> None:
     if doubt := cli.doubt_of_sample(mnist, [opened.config]):
         warnings.append(doubt)
         print(f"WARNING: {doubt}")
+    print(f"test   {mnist.description}", flush=True)
     predictions = predict_all_pairs(
         opened, mnist.test_images, mnist.test_labels
     )
     scores = predictions.scores
-    print(f"model  {cli.quote(opened.path)}\ntest   {mnist.description}")
     print(f"\n{scores.table()}")
     if values.json:
         results = {
@@ -104,12 +107,47 @@ def run(values: argparse.Namespace) -> None:
         atomic_files.write_text(
             values.json, json.dumps(results, indent=2) + "\n"
         )
+    if values.predictions:
+        save_predictions(values.predictions, predictions)
     if folder:
+        from keras_mnist_sum.reporting import report
+
         model = opened.keras_model
         tables = {} if model is None else learned_tables(model)
         facts = {"model": _describe(opened), "data": mnist.description}
-        report.save_report(folder, predictions, tables, facts, warnings)
+        curves = Run(opened.path).curves
+        report.save_report(folder, predictions, tables, facts, warnings, curves)
         print(f"\nreport {cli.quote(folder / report.PAGE)}")
+
+
+def _checked_outputs(
+    values: argparse.Namespace, target: Path | None
+) -> Path | None:
+    """The folder of the report, if there is to be one, after all that is to be
+    written was found to be writable."""
+    files = [x for x in (values.json, values.predictions) if x]
+    for file in files:
+        checks.check_output(file, (target, values.data))
+    if len({os.path.realpath(file) for file in files}) < len(files):
+        raise InputError(
+            "--json and --predictions must be two files. "
+            f"Received: {str(values.json)!r} and {str(values.predictions)!r}"
+        )
+    if values.report is None:
+        return None
+    from keras_mnist_sum.reporting import report  # Imports matplotlib.
+
+    folder = Path(values.report or report.folder_in(target))
+    report.check_folder(folder)
+    for file in files:
+        if _is_within(file, folder):
+            flag = "--json" if file == values.json else "--predictions"
+            raise InputError(
+                "A report has its folder to itself. "
+                f"Received: {flag} {str(file)!r} within --report "
+                f"{str(folder)!r}"
+            )
+    return folder
 
 
 def _describe(opened: "OpenedModel") -> str:

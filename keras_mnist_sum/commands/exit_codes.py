@@ -14,6 +14,8 @@ from keras_mnist_sum.errors import DivergedError
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.errors import WorkerLostError
+from keras_mnist_sum.errors import one_line
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.utils import standard_streams
 from keras_mnist_sum.utils.standard_streams import drop
 from keras_mnist_sum.utils.standard_streams import is_broken
@@ -47,7 +49,7 @@ def run(command: Callable[[], int | None]) -> int:
             sys.stdout.flush()  # A failure here is caught, one at exit is not.
         return code
     except InputError as error:
-        say(f"error: {' '.join(str(error).split())}")
+        say(f"error: {one_line(str(error))}")
         return 2
     except BrokenPipeError:
         # The reader has gone (`| head`): there is no one to tell.
@@ -93,7 +95,7 @@ def _stopping() -> dict[signal.Signals, Callable]:
 def _refused(error: OSError) -> str | None:
     """What the system refused, or `None` if that is a defect of ours."""
     if error.filename is not None:
-        return repr(error.filename) if error.errno in _REFUSALS else None
+        return shown(error.filename, 200) if error.errno in _REFUSALS else None
     # Nothing is named by an error of a stream, nor by one of the temporary or
     # working folder.
     for stream, name in ((sys.stdout, "output"), (sys.stderr, "error")):

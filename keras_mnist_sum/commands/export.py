@@ -2,6 +2,7 @@
 
 import argparse
 
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_checks import check_clock
@@ -31,23 +32,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         required=True,
-        choices=formats,
-        metavar="|".join(formats),
-        help="the file to write",
+        choices=(*formats, "web"),
+        metavar="|".join((*formats, "web")),
+        help="the file to write; web is the page to draw on as a folder for "
+        "any host, which answers in the browser",
     )
     parser.add_argument(
         "--out",
         required=True,
         type=cli.path,
         metavar="DIR",
-        help="where to write",
+        help="where to write; for web, the folder itself, which must be new",
     )
     parser.add_argument(
         "--quantize",
-        action="store_true",
+        nargs="?",
+        const="convolutions",
+        choices=("convolutions", "all"),
+        metavar="all",
         help="write DIR/model_int8.tflite instead, less than a third as "
         "large: its convolutions compute in int8, within the ranges that they "
-        "have on training images (litert alone)",
+        "have on training images. `--quantize all` writes "
+        "DIR/model_uint8.tflite for microcontrollers: all of it is quantized, "
+        "inputs and outputs too, for one pair at a time (litert alone)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="let it take N pairs at a time, no more and no fewer, as some "
+        "small runtimes need it (default: any number; litert and onnx)",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=cli.path,
+        metavar="DIR",
+        help="the folder dist of npm's package onnxruntime-web, to copy for "
+        "web (default: node_modules/onnxruntime-web/dist if it is there; else "
+        "the page loads it from cdn.jsdelivr.net)",
     )
     cli.add_config_arguments(
         parser, ("data", "data_dir"), "the run's; auto for another model"
@@ -60,6 +82,15 @@ def run(values: argparse.Namespace) -> None:
     Raises:
         InputError: If the model or a flag cannot be used.
     """
+    web = values.format == "web"
+    if web and (values.quantize or values.batch):
+        raise InputError(
+            "--quantize and --batch are for a file. Received: --format web"
+        )
+    if values.runtime and not web:
+        raise InputError(
+            f"--runtime is for --format web. Received: --format {values.format}"
+        )
     if not values.quantize and (values.data or values.data_dir):
         raise InputError(
             "--data and --data-dir say whose images --quantize takes. "
@@ -68,22 +99,37 @@ def run(values: argparse.Namespace) -> None:
     from keras_mnist_sum.formats.open import FORMATS
     from keras_mnist_sum.formats.open import format_of
     from keras_mnist_sum.formats.open import open_model
+    from keras_mnist_sum.formats.pretrained import checked_path
 
     path = values.target
-    is_run = path is None or Run(path).has_begun
-    if not is_run and format_of(path) != FORMATS["keras"]:
+    if (
+        path is not None
+        and not Run(path).has_begun
+        and format_of(path) != FORMATS["keras"]
+    ):
         raise InputError(
             "This takes a Keras model: a run directory or a .keras file. "
             f"Received: {str(path)!r}, which was exported from one"
         )
+    if path is None:
+        newest = Run.newest()
+        path = newest.path if newest else checked_path("model.keras")
+    checks.check_data(values.data, values.data_dir)
+    print(f"model    {cli.quote(path)}", flush=True)
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow("`export`")
+    from keras_mnist_sum.demo import static_site
     from keras_mnist_sum.formats import export
     from keras_mnist_sum.formats.litert_file import CALIBRATION_IMAGES
 
     # Before anything is loaded: it may refuse.
-    file = export.destination(values.out, values.format, values.quantize)
+    if web:
+        file, runtime = static_site.destination(values.out, values.runtime)
+    else:
+        file = export.destination(
+            values.out, values.format, values.quantize, values.batch
+        )
     if values.format == "keras":
         check_clock()
     why = why_not_writable(file.parent) if is_utf8(file) else "no UTF-8"
@@ -101,12 +147,26 @@ def run(values: argparse.Namespace) -> None:
             f"ranges   of {CALIBRATION_IMAGES} training images of "
             f"{mnist.description}"
         )
-    exported = export.export(
-        opened.keras_model, values.out, values.format, images
-    )
+    if web:
+        exported = static_site.write_site(opened.keras_model, file, runtime)
+    else:
+        exported = export.export(
+            opened.keras_model,
+            values.out,
+            values.format,
+            images,
+            values.quantize,
+            values.batch,
+        )
     print(
         f"written  {cli.quote(exported.path)}, {exported.size:,} bytes\n"
         f"checked  against {cli.quote(opened.path)} on {exported.pairs:,} "
         f"pairs: off by {exported.difference:.1g} at most, "
         f"{100 * exported.agreement:.1f} % of answers the same"
     )
+    if web:
+        whence = cli.quote(runtime) if runtime else static_site.CDN
+        print(
+            f"runtime  from {whence}\n"
+            f"open     python -m http.server -d {cli.quote(exported.path)}"
+        )

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.usage = (
         "%(prog)s --workers N [--max-restarts R] [--timeout S] "
-        "[--share-network] -- train.py --run-dir DIR ..."
+        "[--share-network] -- train --run-dir DIR ..."
     )
     parser.add_argument(
         "--workers",
@@ -46,14 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "their ports use them (default: a network of their own)",
     )
     parser.add_argument(
-        "program", nargs="+", help="a Python program and its arguments"
+        "program",
+        nargs="+",
+        help="the command train, or a Python program, and its arguments",
     )
 
 
 def run(values: argparse.Namespace) -> int:
     """Starts the processes, and returns the exit code."""
+    program = values.program
+    if program[0] == "train":
+        program = ["-m", "keras_mnist_sum", *program]
     return launcher.launch(
-        values.program,
+        program,
         values.workers,
         values.max_restarts,
         values.timeout,

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.atomic_files import make_folder
+from keras_mnist_sum.utils.console import waiting
 
 if TYPE_CHECKING:
     from keras_mnist_sum.inference.answer import Answer
@@ -78,13 +80,16 @@ def run(values: argparse.Namespace) -> int:
         InputError: If the number or the model cannot be used, or nothing can
             be written to the folder of `--show`.
     """
-    from keras_mnist_sum.inference.image_files import read_stream
-    from keras_mnist_sum.inference.pairs import check_number
-    from keras_mnist_sum.inference.predictor import Predictor
+    # A terminal's line, soon erased: on standard output are answers alone.
+    with waiting("reading the model", sys.stderr):
+        from keras_mnist_sum.inference.pairs import check_number
+        from keras_mnist_sum.inference.predictor import Predictor
+        from keras_mnist_sum.utils.image_files import read_stream
 
-    check_number(values.number)
-    predictor = Predictor.load(values.model, values.difference)
+        check_number(values.number)
+        predictor = Predictor.load(values.model, values.difference)
     if values.show:
+        extras.check("matplotlib", "`--show`")
         make_folder(values.show)
     pictures: list[str] = []
     for name in values.pictures:
@@ -94,7 +99,7 @@ def run(values: argparse.Namespace) -> int:
             _print_problem("skipped", other, f"{other!r} ({why})", values.json)
     # What a drawing must not replace: pictures, other drawings of this call,
     # and files of the user.
-    taken = {os.path.realpath(picture) for picture in pictures}
+    taken = {os.path.realpath(name) for name in pictures if "\0" not in name}
     drawn = failed = 0
     for picture in pictures:
         try:
@@ -131,7 +136,7 @@ def _inside(name: str) -> tuple[list[str], dict[str, str]]:
     pictures, skipped = [], {}
     try:
         found = sorted(Path(name).iterdir(), key=_natural)
-    except OSError:  # It is no folder, or will be found unreadable.
+    except (OSError, ValueError):  # No folder, or it is found unreadable.
         return [], {}
     for path in found:
         if path.name.startswith("."):

@@ -72,7 +72,7 @@ def run(values: argparse.Namespace) -> None:
     atomic_files.check_file(path)
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow("`show-data`")
     import numpy as np
 
     from keras_mnist_sum.data import pipeline

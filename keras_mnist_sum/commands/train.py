@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
+from keras_mnist_sum.commands import run_names
 from keras_mnist_sum.config import STRATEGIES
+from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.formats.run_directory import Run
@@ -43,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=cli.path,
         metavar="DIR",
         help="where to write: a new directory, or that of a run that was "
-        "interrupted, to go on with it (default: runs/PRESET-DATE-TIME, new)",
+        "interrupted, to go on with it (default: a new one, "
+        "runs/PRESET-CHANGES-DATE-TIME)",
     )
     parser.add_argument(
         "--checkpoint-every",
@@ -54,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy",
         default="auto",
+        choices=STRATEGIES,
         metavar="|".join(STRATEGIES),
         help="the devices to train on: one (single), all GPUs of this machine "
         "(mirrored), all workers that TF_CONFIG or Slurm names "
@@ -96,8 +101,17 @@ def run(values: argparse.Namespace) -> None:
             "Workers share a run directory: name it by --run-dir. "
             "Received: TF_CONFIG or multi_worker, and no --run-dir"
         )
+    # What can be refused at once is, before a line says what will be done.
+    cluster = find_cluster(values.strategy == "multi_worker")
+    checks.check_data(config.data, config.data_dir)
+    if values.run_dir:
+        Run.open(values.run_dir, config)
     before = Run.unfinished(config)
-    run_dir = values.run_dir or Run.create(config.preset).path
+    run_dir = values.run_dir or Run.create(run_names.name(config)).path
+    if not cluster or cluster.worker == 0:
+        _logger.info(
+            f"start  {run_names.describe(config)}, in {cli.quote(run_dir)}"
+        )
     if before and before.path.absolute() != run_dir.absolute():
         _logger.info(
             f"note   {before.path} is the same run, not finished: to go on "
@@ -106,7 +120,7 @@ def run(values: argparse.Namespace) -> None:
     try:
         from keras_mnist_sum.utils.quiet import import_tensorflow
 
-        import_tensorflow()
+        import_tensorflow("`train`")
         from keras_mnist_sum.training.train import train
 
         results = train(

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import evaluate
+import keras_mnist_sum
+import train
 from keras_mnist_sum import __main__
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import DivergedError
@@ -197,26 +200,20 @@ def sleeping_command(before=""):
 
 
 @pytest.mark.parametrize(
-    "word",
+    "main, arguments",
     [
-        "plain",
-        "it's here",
-        "$HOME `ls` \\",
-        "two\nlines\tand 'more'\x1b[31m",
-        os.fsdecode(b"not UTF-8 \xff\xc3()"),
-        Path("-y"),
-        Path("runs/-y"),
+        (__main__.main, []),
+        (__main__.main, ["predict"]),
+        (train.main, []),
+        (evaluate.main, []),
     ],
 )
-def test_word_to_copy_means_the_same_to_a_shell(word):
-    quoted = cli.quote(word)
-    assert quoted.isprintable()
-    result = subprocess.run(
-        ["bash", "-c", f"printf %s {quoted}"], capture_output=True
-    )
-    read = os.fsdecode(result.stdout)
-    assert os.path.normpath(read) == os.path.normpath(word)
-    assert not read.startswith("-")
+def test_every_command_says_its_version(capsys, main, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--version"])
+    assert stop.value.code == 0
+    version = f"keras_mnist_sum {keras_mnist_sum.__version__}\n"
+    assert capsys.readouterr() == (version, "")
 
 
 @pytest.mark.parametrize("name", __main__.COMMANDS)

@@ -19,7 +19,9 @@ from keras_mnist_sum import __main__
 from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import tfds_mnist
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
+from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.utils import atomic_files
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +142,7 @@ def test_run_that_fell_back_to_the_sample_can_be_evaluated(
     arguments += ["--steps", 2, "--batch-size", 8]
     assert train.main([str(argument) for argument in arguments]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("WARNING: full MNIST is not here (no network)")
+    assert "\nWARNING: full MNIST is not here (no network)" in said
     assert evaluate.main([str(tmp_path / "r")]) == 0
     assert "WARNING" not in capsys.readouterr().out
 
@@ -251,7 +253,7 @@ def started(monkeypatch):
 
     def train(config, run_dir, **settings):
         calls.append((config, run_dir, settings))
-        Path(run_dir, "begun").write_text("")
+        Path(run_dir, "checkpoints").mkdir(exist_ok=True)
         raise Stopped(signal.SIGINT, "saved")
 
     monkeypatch.setattr("keras_mnist_sum.training.train.train", train)
@@ -318,7 +320,8 @@ def test_finished_run_says_how_to_score_it(
         "keras_mnist_sum.training.train.train", lambda *run, **settings: {1: 2}
     )
     assert train.main([f"--run-dir={name}"]) == 0
-    [line] = capsys.readouterr().out.splitlines()
+    start, line = capsys.readouterr().out.splitlines()
+    assert start.startswith("start  preset residual, data auto, in ")
     _, script, *words = words_of(line.removeprefix("next "))
     assert Path(script).samefile(ROOT / "evaluate.py")
     assert evaluate.main(words) == 2
@@ -371,6 +374,60 @@ def test_flags_reach_training(no_network, started):
     }
 
 
+@pytest.mark.parametrize(
+    "main, arguments, line",
+    [
+        (train.main, ["--seed", "3"], "start  preset residual, data auto, se"),
+        (evaluate.main, [], f"model  {pretrained.FOLDER / 'model.keras'}"),
+        (
+            __main__.main,
+            ["export", "--format", "onnx", "--out", "exported"],
+            f"model    {pretrained.FOLDER / 'model.keras'}",
+        ),
+    ],
+)
+def test_first_line_comes_before_tensorflow_is_imported(
+    no_network, monkeypatch, capsys, main, arguments, line
+):
+    def ask(*what):
+        raise InputError("Received: a question")
+
+    monkeypatch.setattr("keras_mnist_sum.formats.open.import_tensorflow", ask)
+    monkeypatch.setattr("keras_mnist_sum.utils.quiet.import_tensorflow", ask)
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err == "error: Received: a question\n"
+    assert said.out.startswith(line) and said.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "main, arguments",
+    [
+        (train.main, ["--data", "nowhere"]),
+        (train.main, ["--run-dir", "taken"]),
+        (train.main, ["--strategy", "magic"]),
+        (evaluate.main, ["nowhere"]),
+        (evaluate.main, ["--data", "nowhere"]),
+        (__main__.main, ["compare", str(pretrained.FOLDER), "nowhere"]),
+        (
+            __main__.main,
+            [*"export nowhere --format onnx --out exported".split()],
+        ),
+    ],
+)
+def test_what_can_be_refused_at_once_is_refused_in_one_line_alone(
+    no_network, capsys, main, arguments
+):
+    os.mkdir("taken")
+    Path("taken", "file").write_text("precious")
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+
+
 def test_names_are_checked_before_tensorflow_is_imported():
     program = (
         "import sys, train\n"
@@ -407,7 +464,7 @@ def test_damaged_data_is_one_line_and_writes_nothing(
     [
         (["nowhere"], "which does not exist"),
         (["."], "which is none of them"),
-        (["text.keras"], "Cannot read this as a Keras model"),
+        (["text.keras"], "Cannot read this as a model for Keras"),
         (["broken"], "Cannot read this as a SavedModel"),
         (["unfinished"], "was not finished"),
         (["other.keras"], "A model must take image"),

@@ -34,8 +34,10 @@ FLAGS = {
     "epochs": ("3", 3.0),
     "batch_size": ("7", 7),
     "digit_loss": ("negative_probability", "negative_probability"),
+    "loss_weights": ("sum=2,digit=0.5", {"sum": 2.0, "digit": 0.5}),
     "optimizer": ("sgd", "sgd"),
     "learning_rate": ("1e-2", 0.01),
+    "schedule": ("constant", "constant"),
     "warmup_fraction": ("0.3", 0.3),
     "final_rate_fraction": ("0.3", 0.3),
     "beta_1": ("0.5", 0.5),
@@ -63,8 +65,10 @@ def test_flag_sets_its_field_and_no_other(name):
     assert type(getattr(config, name)) is type(value)
 
 
-def test_every_field_has_help_and_all_but_two_a_flag():
-    without_flag = {"preset", "custom_task"}
+def test_every_field_has_help_and_what_a_flag_can_say_has_one():
+    without_flag = {
+        *("preset", "custom_task", "custom_optimizer", "initial_weights")
+    }
     assert FLAGS.keys() | without_flag == FIELDS.keys()
     parser = cli.ArgumentParser()
     cli.add_config_arguments(parser)
@@ -105,3 +109,16 @@ def test_steps_and_epochs_together_are_refused():
 def test_config_ignores_what_else_was_parsed():
     values = argparse.Namespace(preset="other", target="x", seed=None)
     assert cli.config_of(values, Config()) == Config()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sum", "sum=", "sum=x", "sum=1,sum=2", "sum=1,"]
+)
+def test_weights_that_are_no_numbers_by_name_are_one_line(text, capsys):
+    with pytest.raises(SystemExit):
+        parse("--loss-weights", text)
+    error = capsys.readouterr().err
+    assert (
+        f"NAME=NUMBER,NAME=NUMBER, each name once. Received: {text!r}" in error
+    )
+    assert error.count("\n") == 1

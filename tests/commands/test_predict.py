@@ -93,7 +93,8 @@ def test_answers_the_others_if_one_picture_is_bad(capsys, folder, tmp_path):
     code, lines, errors = run(capsys, *pictures, "--number", 4)
     assert code == 2 and len(lines) == 3
     for name, error in zip(names, errors, strict=True):
-        assert error.startswith("error: ") and name in error
+        # Of a name that is too long, the end is enough.
+        assert error.startswith("error: ") and name[-40:] in error
     code, lines, errors = run(capsys, *pictures, "--number", 4, "--json")
     assert code == 2 and errors == []
     assert ["error" in json.loads(line) for line in lines] == [
@@ -187,7 +188,7 @@ def test_show_draws_what_the_model_saw(capsys, folder, tmp_path):
         f"{200 * 'x'}.png",
     }
     with Image.open(shown / first.name) as picture:
-        assert picture.width > 3 * picture.height
+        assert picture.width > 1.5 * picture.height
         pixels = np.asarray(picture.convert("L"))
     assert np.ptp(pixels) == 255
     # White ink on black, as the model saw it.

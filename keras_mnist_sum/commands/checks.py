@@ -1,0 +1,53 @@
+"""What commands refuse at once, before they import anything slow."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils import atomic_files
+
+
+def check_data(data: str | None, data_dir: str | None) -> None:
+    """Refuses data that is not there, before anything slow is imported.
+
+    Raises:
+        InputError: If it is a path of nothing.
+    """
+    named = data in (None, "", "auto", "tfds", "sample")
+    if not named and not os.path.exists(str(data)):
+        from keras_mnist_sum.data.sources import load_mnist
+
+        load_mnist(str(data), data_dir)
+
+
+def check_output(path: Path, inputs: Iterable[str | Path | None]) -> None:
+    """Checks that a file can be written, and replaces nothing that is read.
+
+    Args:
+        path: The file.
+        inputs: The models and the data that a command reads.
+
+    Raises:
+        InputError: If it cannot be written, or is one of `inputs`, a file in
+            such a folder, or a part of such a run.
+    """
+    atomic_files.check_file(path)
+    written = Path(os.path.realpath(path))
+    for given in inputs:
+        if not given:
+            continue
+        read = Path(os.path.realpath(given))
+        run = Run(read)
+        replaces = read == written or (
+            read in written.parents and written.exists()
+        )
+        if run.has_begun:
+            parts = {x for x in vars(run).values() if x != run.path}
+            replaces = bool(parts & {written, *written.parents})
+        if replaces:
+            raise InputError(
+                "What is read would be replaced: name another file to write. "
+                f"Received: {str(path)!r} for {str(given)!r}"
+            )
