@@ -35,7 +35,8 @@ def _page(task: Task, script: str) -> str:
                 "name": name,
                 "values": output.values,
                 "text": output.text,
-                "table": output.pair_values.tolist(),
+                # Whether answers agree, the server says.
+                **({"table": output.pair_values.tolist()} if script else {}),
             }
             for name, output in task.items()
         ],

@@ -19,10 +19,12 @@ from keras_mnist_sum.evaluation.scores import Predictions
 from keras_mnist_sum.evaluation.scores import Scores
 from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import as_opened
+from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Predict
 from keras_mnist_sum.formats.model_file import image_input
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
+from keras_mnist_sum.models.cut import cut_at_number
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.arguments import as_integer
@@ -108,6 +110,8 @@ def predict_all_pairs(
     images, digits = as_examples(images, digits)
     if opened.keras_model is not None:
         predict = pair_predictor_of_model(opened.keras_model)
+    elif opened.all_numbers is not None:
+        predict = _of_signature(opened.all_numbers, opened)
     else:
         predict = pair_predictor(opened.predict)
     batches = []
@@ -159,6 +163,34 @@ def pair_predictor(predict: Predict) -> PairPredictor:
     return predict_pairs
 
 
+def _of_signature(
+    all_numbers: PairPredictor, opened: OpenedModel
+) -> PairPredictor:
+    """`all_numbers` of a file, held to what the model itself predicts of the
+    first pairs of each batch."""
+
+    def predict_pairs(images: np.ndarray) -> dict[str, np.ndarray]:
+        predictions = all_numbers(images)
+        rows = np.arange(min(len(images), 2 * NUM_DIGITS))
+        numbers = rows % NUM_DIGITS
+        one_hot = np.eye(NUM_DIGITS, dtype="float32")[numbers]
+        expected = opened.predict({"image": images[rows], "number": one_hot})
+        for name, array in expected.items():
+            found = np.asarray(predictions.get(name, np.nan))
+            fits = found.shape == (len(images), NUM_DIGITS, array.shape[-1])
+            if not fits or not np.allclose(
+                found[rows, numbers], array, 1e-5, 1e-5, equal_nan=True
+            ):
+                raise InputError(
+                    "A file's signature `all_numbers` must give what the model "
+                    f"gives. Received: {str(opened.path)!r}, with another "
+                    f"{name}"
+                )
+        return {name: predictions[name] for name in expected}
+
+    return predict_pairs
+
+
 def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
     """Makes a `PairPredictor` of a functional model, computing what depends on
     the image alone once for the ten numbers.
@@ -169,8 +201,8 @@ def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
     """
     model = copy_model(model)
     try:
-        trunk, head = _cut(model)
-    except ValueError:  # Keras checks that both parts are whole graphs.
+        trunk, head = cut_at_number(model)
+    except ValueError:
         return pair_predictor(model.predict_on_batch)
     one_hot = np.eye(NUM_DIGITS, dtype="float32")
 
@@ -191,27 +223,6 @@ def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
         }
 
     return predict_pairs
-
-
-def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The part of `model` before the number comes in, and the part after."""
-    number = model.input["number"]
-    depends, cut = {id(number)}, {}
-    for operation in model.operations:
-        if isinstance(operation, keras.layers.InputLayer):
-            continue
-        inputs = keras.tree.flatten(operation.input)
-        if any(id(x) in depends for x in inputs):
-            depends.update(id(x) for x in keras.tree.flatten(operation.output))
-            cut.update({id(x): x for x in inputs if id(x) not in depends})
-    of_image = {
-        name: x for name, x in model.output.items() if id(x) not in depends
-    }
-    of_both = {name: x for name, x in model.output.items() if id(x) in depends}
-    trunk = keras.Model(
-        model.input["image"], {"cut": list(cut.values()), "outputs": of_image}
-    )
-    return trunk, keras.Model([*cut.values(), number], of_both)
 
 
 def table_cells_correct(model: keras.Model, task: Task) -> dict[str, int]:

@@ -61,7 +61,8 @@ def write(
     """
     import tensorflow as tf
 
-    from keras_mnist_sum.formats import saved_model
+    from keras_mnist_sum.formats.saved_model import save_functions
+    from keras_mnist_sum.formats.signatures import plain_signature
     from keras_mnist_sum.models.build import copy_model
     from keras_mnist_sum.models.build import info_of
     from keras_mnist_sum.models.layers import PropagateNaN
@@ -71,10 +72,8 @@ def write(
         # Integers have no NaN, and LiteRT Micro ends the process on one.
         model = copy_model(model, without=PropagateNaN)
     with tempfile.TemporaryDirectory() as folder:
-        signature = saved_model.plain_signature(model, batch)
-        saved_model.save_functions(
-            model, Path(folder), {"serving_default": signature}
-        )
+        signature = plain_signature(model, batch)
+        save_functions(model, Path(folder), {"serving_default": signature})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if calibration_images is None:
             content = converter.convert()

@@ -69,6 +69,8 @@ class OpenedModel:
         info: What the file says of the model, if it does.
         keras_model: The same as a `keras.Model`, if the file holds one.
         config: The config it was trained with, if it is a run's.
+        all_numbers: The model, as a function from `image` alone to its outputs
+            with each number 0-9, `(batch, 10, classes)`, if the file has one.
     """
 
     path: Path
@@ -77,6 +79,7 @@ class OpenedModel:
     info: ModelInfo | None = None
     keras_model: Any = None
     config: Config | None = None
+    all_numbers: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
 
 
 def declared_model(

@@ -39,7 +39,7 @@ def write(model: "keras.Model", path: Path, batch: int | None = None) -> None:
     """
     import onnx
 
-    from keras_mnist_sum.formats.saved_model import input_specs
+    from keras_mnist_sum.formats.signatures import input_specs
     from keras_mnist_sum.models.build import info_of
 
     model.export(

@@ -1,10 +1,6 @@
-"""SavedModels: written for TensorFlow Serving, opened and called.
+"""SavedModels: written for TensorFlow Serving, opened and called."""
 
-Three signatures: `serving_default` is the model, `serve_raw` is for a client
-that knows nothing of tensors, and `serve` is the model for converters, and for
-`keras.layers.TFSMLayer`.
-"""
-
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,24 +8,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mnist_sum.data.pipeline import scale_pixels
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
 from keras_mnist_sum.formats.model_file import checked_model
+from keras_mnist_sum.formats.model_file import image_input
 from keras_mnist_sum.formats.model_file import model_inputs
+from keras_mnist_sum.formats.signatures import RAW_SHAPE
+from keras_mnist_sum.formats.signatures import input_specs
+from keras_mnist_sum.formats.signatures import signatures
 from keras_mnist_sum.models.build import info_of
-from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.models.info import FILE
 from keras_mnist_sum.models.info import ModelInfo
-from keras_mnist_sum.task import IMAGE_SHAPE
-from keras_mnist_sum.task import INPUT_SHAPES
-from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.quiet import system_errors
 
 _INFO = Path("assets.extra", FILE)
-_RAW_SHAPE = IMAGE_SHAPE[:2] if IMAGE_SHAPE[2] == 1 else IMAGE_SHAPE
 
 
 def write(model: keras.Model, path: Path) -> None:
@@ -61,140 +55,6 @@ def save_functions(
     tf.saved_model.save(module, str(path), functions)
 
 
-def plain_signature(model: keras.Model, batch: int | None = None) -> Callable:
-    """The model as it is, with nothing refused: for converters.
-
-    Args:
-        model: The model.
-        batch: How many rows it takes. Default: any.
-    """
-
-    @tf.function
-    def serve(image: tf.Tensor, number: tf.Tensor) -> dict:
-        return model({"image": image, "number": number}, training=False)
-
-    return serve.get_concrete_function(**input_specs(batch))
-
-
-def input_specs(batch: int | None = None) -> dict[str, tf.TensorSpec]:
-    """What a model takes, by name, in batches of any size or of one."""
-    return {
-        name: tf.TensorSpec((batch, *shape), tf.float32, name)
-        for name, shape in INPUT_SHAPES.items()
-    }
-
-
-def signatures(model: keras.Model) -> dict[str, Callable]:
-    """The signatures `serving_default`, `serve_raw` and `serve` of a model.
-
-    `serving_default` is the model: `image`, float32 `(batch, 28, 28, 1)`, and
-    `number`, float32 `(batch, 10)`, to its outputs: probabilities, or values of
-    a regression. Refused are a pixel that is not finite and a `number` that is
-    not a distribution over 0-9: one-hot is.
-
-    `serve_raw` takes `image`, uint8 `(batch, 28, 28)`, and `number`, int64
-    `(batch,)`, and gives each output as an integer, int64 `(batch,)`, with its
-    `..._probability`, float32 `(batch,)`; a regression's values have none.
-    A number outside 0-9 is refused.
-
-    `serve` is `serving_default` that refuses nothing: TensorFlow.js and
-    coremltools convert no assertions.
-
-    The first two refuse another shape, an empty batch, and images and numbers
-    that are not equally many. A refusal is TensorFlow's `InvalidArgumentError`,
-    which says why.
-    """
-    task = task_of(model)
-
-    @tf.function
-    def serving_default(image: tf.Tensor, number: tf.Tensor) -> dict:
-        why = "`image` must hold finite pixels. Received"
-        image, number = _checked_batch(image, number)
-        off = tf.abs(tf.reduce_sum(number, axis=1) - 1)
-        check = _require(
-            tf.reduce_all(number >= 0) & tf.reduce_all(off < 1e-3),
-            "`number` must be one-hot, or hold probabilities.",
-            number,
-        )
-        with tf.control_dependencies([check]):
-            image = tf.debugging.check_numerics(image, why)
-        return model({"image": image, "number": number})
-
-    @tf.function
-    def serve_raw(image: tf.Tensor, number: tf.Tensor) -> dict:
-        image, number = _checked_batch(image, number)
-        check = _require(
-            tf.reduce_all((number >= 0) & (number < NUM_DIGITS)),
-            f"`number` must be from 0 to {NUM_DIGITS - 1}.",
-            number,
-        )
-        with tf.control_dependencies([check]):
-            image = tf.identity(image)
-        answers = model(
-            {
-                "image": scale_pixels(image),
-                "number": tf.one_hot(number, NUM_DIGITS),
-            }
-        )
-        raw = {}
-        for name, answer in answers.items():
-            if answer.shape[-1] == 1:
-                raw[name] = tf.cast(tf.round(answer[:, 0]), tf.int64)
-            else:
-                values = tf.constant(task[name].values, tf.int64)
-                raw[name] = tf.gather(values, tf.argmax(answer, axis=-1))
-                raw[f"{name}_probability"] = tf.reduce_max(answer, axis=-1)
-        return raw
-
-    return {
-        "serving_default": serving_default.get_concrete_function(
-            **input_specs()
-        ),
-        "serve_raw": serve_raw.get_concrete_function(
-            tf.TensorSpec((None, *_RAW_SHAPE), tf.uint8, "image"),
-            tf.TensorSpec((None,), tf.int64, "number"),
-        ),
-        "serve": plain_signature(model),
-    }
-
-
-def _checked_batch(
-    image: tf.Tensor, number: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both, refused unless they have the shapes that are declared for them,
-    and are equally many: clients are not held to what is declared."""
-    image, number = _with_shape("image", image), _with_shape("number", number)
-    counts = tf.stack([tf.shape(image)[0], tf.shape(number)[0]])
-    check = _require(
-        (counts[0] > 0) & (counts[0] == counts[1]),
-        "There must be a `number` for each `image`, and at least one. "
-        "Images and numbers",
-        counts,
-    )
-    with tf.control_dependencies([check]):
-        return tf.identity(image), tf.identity(number)
-
-
-def _with_shape(name: str, tensor: tf.Tensor) -> tf.Tensor:
-    declared = tensor.shape
-    # TensorFlow takes what it can from the declaration, such as the number of
-    # axes: so all sizes are compared, with a -1 behind the last.
-    sizes = tf.shape(tensor)
-    padded = tf.concat([sizes, [-1] * (declared.rank + 1)], axis=0)
-    rest = padded[1 : declared.rank + 1]
-    fits = (padded[0] >= 0) & tf.reduce_all(rest == [*declared[1:], -1])
-    axes = ", ".join(["batch", *map(str, declared[1:])])
-    check = _require(fits, f"`{name}` must have the shape ({axes}).", sizes)
-    with tf.control_dependencies([check]):
-        return tf.identity(tensor)
-
-
-def _require(
-    condition: tf.Tensor, what: str, received: tf.Tensor
-) -> tf.Operation:
-    return tf.debugging.Assert(condition, [f"{what} Received:", received], 10)
-
-
 def write_warmup(path: Path) -> None:
     """Writes the requests that TensorFlow Serving answers before all others,
     one for each signature, so that no client waits for the first answer.
@@ -206,11 +66,13 @@ def write_warmup(path: Path) -> None:
     """
     from tensorflow_serving.apis import prediction_log_pb2
 
-    image = np.zeros((1, *_RAW_SHAPE), "uint8")
+    image = np.zeros((1, *RAW_SHAPE), "uint8")
     number = np.array([3], "int64")
     requests: dict[str, dict[str, np.ndarray]] = {
         "serving_default": model_inputs(image, number),
         "serve_raw": {"image": image, "number": number},
+        "serve": model_inputs(image, number),
+        "all_numbers": {"image": image_input(image)},
     }
     file = path / "assets.extra" / "tf_serving_warmup_requests"
     file.parent.mkdir()
@@ -260,9 +122,16 @@ def open_file(path: Path, task: Task | None = None) -> OpenedModel:
         answers = loaded.signatures["serving_default"](**named)
         return {name: tensor.numpy() for name, tensor in answers.items()}
 
-    return checked_model(
+    def all_numbers(image: np.ndarray) -> dict[str, np.ndarray]:
+        answers = loaded.signatures["all_numbers"](image=tf.constant(image))
+        return {name: tensor.numpy() for name, tensor in answers.items()}
+
+    opened = checked_model(
         path, run, _io_specs(inputs), _io_specs(outputs), info, task
     )
+    if "all_numbers" in loaded.signatures:
+        return dataclasses.replace(opened, all_numbers=all_numbers)
+    return opened
 
 
 def _io_specs(tensors: dict) -> Specs:

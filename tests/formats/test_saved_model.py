@@ -13,6 +13,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.evaluation.evaluate import evaluate
+from keras_mnist_sum.formats import saved_model
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.models.build import build_model
 
@@ -258,3 +261,43 @@ def test_tensorflows_own_tool_shows_and_runs_it(served, pairs, tmp_path):
     for name, output in outputs.items():
         answers = np.load(tmp_path / f"{name}.npy")
         np.testing.assert_array_equal(answers, output.decode(expected[name]))
+
+
+def test_all_numbers_are_answered_as_one_by_one(served, signatures, pairs):
+    model, outputs, _ = served
+    image = pairs[0][..., np.newaxis].astype("float32") / 255
+    answers = signatures["all_numbers"](image=tf.constant(image))
+    assert list(outputs) == sorted(answers, key=list(outputs).index)
+    for number in range(10):
+        one_hot = np.repeat(np.eye(10, dtype="float32")[[number]], 7, axis=0)
+        expected = model.predict_on_batch({"image": image, "number": one_hot})
+        for name, array in expected.items():
+            found = answers[name][:, number]
+            np.testing.assert_allclose(found, array, atol=1e-6)
+
+
+def test_scores_are_those_of_the_default_signature(served, digits):
+    model, _, path = served
+    assert evaluate(path, digits).correct == evaluate(model, digits).correct
+
+
+def test_signature_that_answers_otherwise_is_not_scored(
+    digits, tmp_path, monkeypatch
+):
+    honest = saved_model.signatures
+
+    def lying(model):
+        functions = honest(model)
+        spec = tf.TensorSpec((None, 28, 28, 1), name="image")
+
+        @tf.function(input_signature=[spec])
+        def all_numbers(image):
+            answers = functions["all_numbers"](image=image)
+            return {name: x[..., ::-1] for name, x in answers.items()}
+
+        return functions | {"all_numbers": all_numbers}
+
+    monkeypatch.setattr(saved_model, "signatures", lying)
+    path = export(build_model(Config(**TINY)), tmp_path, "saved_model").path
+    with pytest.raises(InputError, match=r"all_numbers.*Received: "):
+        evaluate(path, digits)
