@@ -180,19 +180,20 @@ def served(folder):
 
 @needs_node("@litertjs/core")
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
-def test_litert_js_answers_in_a_browser(model, pairs, tmp_path):
+@pytest.mark.parametrize("script", ["run_litert.html", "run_tfjs_tflite.html"])
+def test_browser_answers_from_a_litert_file(script, model, pairs, tmp_path):
     from playwright.sync_api import sync_playwright
 
     path = export(model, tmp_path, "litert", batch=1).path
     path.rename(tmp_path / "model.tflite")
-    shutil.copy(HERE / "run_litert.html", tmp_path)
+    shutil.copy(HERE / script, tmp_path)
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     with served(tmp_path) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = browser.new_page()
-        page.goto(f"{url}/run_litert.html")
+        page.goto(f"{url}/{script}")
         page.wait_for_function("() => Boolean(window.answer)")
         answers = page.evaluate(
             "pairs => window.answer(pairs)",
