@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import addition_report
 from benchmarks import costs
 from benchmarks import flags
 from benchmarks import formatting
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "addition.md",
     ROOT / "docs" / "cost.md",
     ROOT / "docs" / "heads.md",
     ROOT / "docs" / "performance.md",
@@ -55,6 +57,7 @@ def fill(text: str) -> str:
         "peers_xeon": functools.partial(_peers, "peers_xeon"),
         "cost": _cost,
         "measured": _measured,
+        "addition": lambda names: addition_report.make(names, RESULTS),
     }
 
     def replace(match: re.Match) -> str:

@@ -1,15 +1,15 @@
 """Addition of two numbers, given as images of their digits.
 
-Manhaeve et al. (2018, https://arxiv.org/abs/1805.10872) set the task: a label
-is the sum alone, no digit is ever told. One reader reads every image. The
-probability of a sum is exact: schoolbook addition, column by column from the
-right, with a distribution over the carry. It takes time linear in the number
-of digits.
+Manhaeve et al. (2018, https://arxiv.org/abs/1805.10872) set the task: labels
+are sums alone, no digit is ever told. One reader reads every image. The
+probability of a sum is exact: columns are added from right to left, with a
+distribution over the carry, in time linear in the number of digits.
 
 Numbers are arrays of digits, the most significant first, as they are written.
 `keras.ops` only: any backend runs them.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -17,7 +17,9 @@ import numpy as np
 from keras import ops
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.backbones import BACKBONES
+from keras_mnist_sum.models.baselines import pytorch_initializers
 from keras_mnist_sum.models.layers import PropagateNaN
 from keras_mnist_sum.models.layers import ScaleByMaximum
 from keras_mnist_sum.models.layers import Tensor
@@ -64,16 +66,17 @@ def build_adder(digits: int, backbone: str = "lenet") -> keras.Model:
     """
     digits = as_integer(digits, "digits", 1, 1000)
     networks = {"lenet": lenet, **BACKBONES}
-    if backbone not in networks:
+    if not isinstance(backbone, str) or backbone not in networks:
         raise InputError(
             f"`backbone` must be one of {', '.join(networks)}. "
-            f"Received: {backbone!r}"
+            f"Received: {shown(backbone)}"
         )
-
     # === Functional Model ===
     image = keras.Input(IMAGE_SHAPE, name="image", dtype="float32")
     logits = networks[backbone](image, 6 if backbone == "lenet" else 32)
-    logits = PropagateNaN(name="propagate_nan")([logits, image])
+    logits = PropagateNaN(name="propagate_nan", dtype="float32")(
+        [logits, image]
+    )
     reader = keras.Model(image, logits, name="reader")
 
     numbers = keras.Input(
@@ -82,7 +85,7 @@ def build_adder(digits: int, backbone: str = "lenet") -> keras.Model:
     logits = reader(ops.reshape(numbers, (-1, *IMAGE_SHAPE)))
     logits = ops.reshape(logits, (-1, 2, digits, NUM_DIGITS))
     log_digits = ops.log_softmax(logits, axis=-1)
-    total, probability = Addition(name="sum")(log_digits)
+    total, probability = Addition(name="sum", dtype="float32")(log_digits)
     return keras.Model(
         numbers,
         {"digits": log_digits, "sum": total, "probability": probability},
@@ -91,10 +94,10 @@ def build_adder(digits: int, backbone: str = "lenet") -> keras.Model:
 
 
 def lenet(image: Tensor, width: int = 6) -> Tensor:
-    """LeNet, as research on this task uses it: 44,426 weights of width 6.
+    """LeNet (LeCun et al., 1998), as research on this task uses it.
 
-    LeCun et al. (1998), with rectified units and maximum pooling. Pixels are
-    scaled to -1 to 1.
+    With rectified units and maximum pooling; pixels are scaled to -1 to 1, and
+    initial weights are drawn as PyTorch does it.
 
     Args:
         image: Float tensor of shape `(batch, 28, 28, 1)`.
@@ -104,17 +107,22 @@ def lenet(image: Tensor, width: int = 6) -> Tensor:
         Digit logits of shape `(batch, 10)`.
     """
     layers = keras.layers
+
+    def dense(x: Tensor, units: int, name: str) -> Tensor:
+        start = pytorch_initializers(x.shape[-1])
+        return layers.Dense(units, name=name, **start)(x)
+
     x = ScaleByMaximum(name="stage0_scale")(image)
     x = layers.Rescaling(2.0, -1.0, name="stage0_rescale")(x)
     for stage, filters in ((1, width), (2, width * 16 // 6)):
-        name = f"stage{stage}"
-        x = layers.Conv2D(filters, 5, name=f"{name}_conv")(x)
+        name, start = f"stage{stage}", pytorch_initializers(25 * x.shape[-1])
+        x = layers.Conv2D(filters, 5, name=f"{name}_conv", **start)(x)
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.Flatten(name="stage3_flatten")(x)
-    x = layers.Dense(120, "relu", name="stage3_dense1")(x)
-    x = layers.Dense(84, "relu", name="stage3_dense2")(x)
-    return layers.Dense(NUM_DIGITS, name="logits")(x)
+    x = layers.ReLU(name="stage3_relu1")(dense(x, 120, "stage3_dense1"))
+    x = layers.ReLU(name="stage3_relu2")(dense(x, 84, "stage3_dense2"))
+    return dense(x, NUM_DIGITS, "logits")
 
 
 @ours
@@ -143,7 +151,28 @@ def negative_log_probability(sums: Tensor, log_digits: Tensor) -> Tensor:
     return -log_probability(sums, log_digits)
 
 
-def log_probability(sums: Tensor, log_digits: Tensor) -> Tensor:
+def first_column_loss(sums: Tensor, log_digits: Tensor) -> Tensor:
+    """The loss of the first digits of sums, to begin training with.
+
+    The first two digits of a sum are the sum of the numbers' first digits and
+    of a carry that is not known. No more digits must be read than these. Later
+    columns alone leave it open whether odd digits are even ones and even ones
+    odd, since even + even = odd + odd; a reader that begins with all columns
+    may settle on the wrong answer for good.
+
+    Args:
+        sums: Numeric tensor of shape `(batch, 2)`.
+        log_digits: Float tensor of shape `(batch, 2, 1, 10)`.
+
+    Returns:
+        A float tensor of shape `(batch,)`.
+    """
+    return -log_probability(sums, log_digits, carry=0.45)
+
+
+def log_probability(
+    sums: Tensor, log_digits: Tensor, carry: float = 0.0
+) -> Tensor:
     """The exact log-probability of given sums.
 
     From right to left, alpha[c] is the log-probability of the sum's digits so
@@ -154,6 +183,8 @@ def log_probability(sums: Tensor, log_digits: Tensor) -> Tensor:
         sums: Numeric tensor of shape `(batch, digits + 1)`, of 0-9.
         log_digits: Float tensor of shape `(batch, 2, digits, 10)`:
             log-probabilities of the digits of the two numbers.
+        carry: Probability of a carry into the last column, where the numbers
+            go on; 0.45 if all their digits are equally probable.
 
     Returns:
         A float tensor of shape `(batch,)`; about -1e9 or less for what no two
@@ -179,7 +210,8 @@ def log_probability(sums: Tensor, log_digits: Tensor) -> Tensor:
     steps = ops.take_along_axis(totals, total + 1, axis=2)
     steps = ops.reshape(steps, (-1, columns, 2, 2))  # carry out, carry in
 
-    alpha = ops.zeros_like(totals[:, 0, :2]) + np.array([0, _IMPOSSIBLE])
+    start = [math.log(1 - carry), math.log(carry) if carry else _IMPOSSIBLE]
+    alpha = ops.zeros_like(totals[:, 0, :2]) + np.array(start)
     for column in reversed(range(columns)):
         alpha = _log_sum_exp(steps[:, column] + ops.expand_dims(alpha, 1))
     # The last carry is the first digit of the sum.
@@ -208,15 +240,30 @@ def most_probable_sum(log_digits: Tensor) -> Tensor:
 
 
 def add_digits(numbers: np.ndarray) -> np.ndarray:
-    """The sum of two numbers of any length: labels for `log_probability`.
+    """The digits of the sums of pairs of numbers: labels.
 
     Args:
         numbers: Integer array of shape `(batch, 2, digits)`, of 0-9.
 
     Returns:
-        An integer array of shape `(batch, digits + 1)`, of 0-9.
+        An int32 array of shape `(batch, digits + 1)`, of 0-9.
+
+    Raises:
+        InputError: If it is something else.
     """
-    return _carried(list(np.sum(numbers, axis=1).T), np)
+    numbers = np.asarray(numbers)
+    if numbers.ndim != 3 or numbers.shape[1] != 2 or not numbers.size:
+        raise InputError(
+            "Two numbers must have the shape (batch, 2, digits). "
+            f"Received: {numbers.shape}"
+        )
+    if numbers.dtype.kind not in "iu" or not (
+        numbers.min() >= 0 and numbers.max() <= 9
+    ):
+        raise InputError(
+            f"Digits must be integers from 0 to 9. Received: {shown(numbers)}"
+        )
+    return _carried(list(np.sum(numbers, axis=1, dtype="int32").T), np)
 
 
 def _carried(totals: list[Any], module: Any) -> Any:
