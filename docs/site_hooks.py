@@ -21,5 +21,6 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Keeps the words of links to files that are not in the site."""
-    return _LINK.sub(r"\1", markdown)
+    """Keeps the words of links to files that are not in the site, and `1 ± 2`
+    in one line."""
+    return _LINK.sub(r"\1", markdown).replace(" ± ", "\u00a0±\u00a0")

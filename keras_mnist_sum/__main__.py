@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             one = commands.add_parser(name, help=command.HELP)
             command.add_arguments(one)
             one.set_defaults(run=command.run, prog=one.prog)
-        return parser.parse_args(argv)
+        return parser.parse_args(argv or ["--help"])
 
     return cli.run_parsed(parse, argv[1:])
 

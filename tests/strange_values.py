@@ -4,6 +4,7 @@ import datetime
 import decimal
 import fractions
 import io
+import itertools
 import os
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class ManyLines:
         return "line\n\x1b[31m" * 1000
 
 
+class Endless:
+    def __iter__(self):
+        return itertools.count()
+
+
 class NumberAsPath:
     def __fspath__(self):
         return 5
@@ -42,6 +48,11 @@ IN_ITSELF.append(IN_ITSELF)
 DEEP = 5
 for _ in range(3000):
     DEEP = [DEEP]
+IN_ITSELF_TWICE = {}
+IN_ITSELF_TWICE.update(a=IN_ITSELF_TWICE, b=IN_ITSELF_TWICE)
+DOUBLED = 1.0
+for _ in range(60):
+    DOUBLED = {"a": DOUBLED, "b": DOUBLED}
 
 # Nothing here is what any argument means.
 STRANGE = [
@@ -51,6 +62,7 @@ STRANGE = [
     *("a\0b", "x" * 100_000, "/".join(["x" * 200] * 50), "\ud800", "a\n\x1b"),
     *(b"\xff\0", bytearray(b"x"), memoryview(b"x"), Path("a\0b")),
     *(IN_ITSELF, DEEP, {"a": IN_ITSELF}, [10**5000], [[1], [2, 3]], [None]),
+    *(Endless(), IN_ITSELF_TWICE, DOUBLED, {"sum": DOUBLED}),
     *({1}, {"a": 1}, {1: {}}, range(3), ("digit", ["x"]), ..., int, os),
     *(datetime.date(2020, 1, 1), ValueError("x"), io.StringIO("x")),
     *(np.datetime64("2020"), np.array(None, object), np.array(["a", "b"])),

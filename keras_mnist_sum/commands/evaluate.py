@@ -166,4 +166,4 @@ def _describe(opened: "OpenedModel") -> str:
 
 def _is_within(path: Path, folder: Path) -> bool:
     inner, whole = (Path(os.path.realpath(x)) for x in (path, folder))
-    return whole in inner.parents
+    return inner in whole.parents or whole in (inner, *inner.parents)

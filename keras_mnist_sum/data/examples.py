@@ -4,6 +4,7 @@ The same data gives the same arrays, to the bit, in whatever form it comes.
 """
 
 import math
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,11 @@ def is_one_hot(array: np.ndarray) -> bool:
 
 def _numbers_of_text(array: np.ndarray) -> np.ndarray:
     """Integers if these are text of integers, else `array`."""
-    if array.dtype.kind in "OUS":
+    # The text of other objects may have no end.
+    is_short = array.dtype.kind != "O" or all(
+        isinstance(x, str | bytes | Number) for x in array.flat
+    )
+    if array.dtype.kind in "OUS" and is_short:
         try:
             return array.astype("U").astype("int64")
         except Exception:  # Objects raise what they like.

@@ -33,9 +33,10 @@ def as_words(command: Any) -> list[str]:
     words = [_as_word(part) for part in parts or ()]
     if not words or not (words[0] == "-m" or os.path.isfile(words[0])):
         received = command if parts is None else " ".join(words)
+        why = f", and {shown(words[0])} is no file" if words else ""
         raise InputError(
             "A launch needs a Python program and its arguments, in a list or "
-            f"after --. Received: {shown(received, LONGEST)}"
+            f"after --. Received: {shown(received, LONGEST)}{why}"
         )
     return words
 

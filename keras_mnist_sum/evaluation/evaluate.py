@@ -39,7 +39,7 @@ PairPredictor = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 def evaluate(
     model: AnyModel,
-    data: Mnist | tuple[Any, Any] | str | os.PathLike = "auto",
+    data: Mnist | tuple[Any, ...] | str | os.PathLike = "auto",
     *,
     predictions: str | os.PathLike | None = None,
 ) -> Scores:
@@ -49,7 +49,8 @@ def evaluate(
         model: A model as `build_model` makes it, which stays as it is, or what
             `open_model` takes or gives.
         data: The test images and their digits, as `data.examples.as_examples`
-            takes them; or a whole `Mnist`, or where `load_mnist` finds one.
+            takes them, alone or as the last two of the four arrays that `train`
+            takes; or a whole `Mnist`, or where `load_mnist` finds one.
         predictions: A file to write what is predicted for each pair to, as
             `evaluation.predictions_file` has it.
 
@@ -73,12 +74,13 @@ def evaluate(
         data = load_mnist(data, test_only=True)
     if isinstance(data, Mnist):
         data = data.test_images, data.test_labels
-    if not isinstance(data, tuple | list) or len(data) != 2:
+    if not isinstance(data, tuple | list) or len(data) not in (2, 4):
+        parts = f" of {len(data)}" if isinstance(data, tuple | list) else ""
         raise InputError(
             "`data` must be a tuple of test images and their digits, an `Mnist`"
-            f" or the name of a source. Received: {type(data).__name__}"
+            f" or the name of a source. Received: {type(data).__name__}{parts}"
         )
-    found = predict_all_pairs(opened, *data)
+    found = predict_all_pairs(opened, *data[-2:])
     if predictions is not None:
         save_predictions(Path(predictions), found)
     return found.scores

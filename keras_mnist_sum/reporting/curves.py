@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import NullFormatter
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reporting.layout import FAINT
@@ -160,7 +161,8 @@ def _finish(axes: Axes, end: float) -> None:
         for line in axes.get_lines():
             line.set_ydata(np.maximum(line.get_ydata(), positive.min() / 2))
         axes.yaxis.set_major_formatter(_plain)
-        axes.yaxis.set_minor_formatter(_sparse)
+        few = positive.max() < 100 * positive.min()  # Else labels would touch.
+        axes.yaxis.set_minor_formatter(_sparse if few else NullFormatter())
     axes.set_xlim(0, end)
     _style(axes)
 

@@ -3,6 +3,7 @@
 NumPy is imported where it is used: `--help` does without.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ class Output:
         import numpy as np
 
         try:
-            values = tuple(int(index(value)) for value in self.values)
+            given = itertools.islice(self.values, NUM_DIGITS**2 + 1)
+            values = tuple(int(index(value)) for value in given)
             table = np.array(self.table)  # a copy, which nobody can change
             usable = (
                 table.dtype.kind in "iu"

@@ -18,6 +18,7 @@ from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training.callbacks.checkpoint import SaveCheckpoints
 from keras_mnist_sum.training.callbacks.heartbeat import Heartbeat
 from keras_mnist_sum.training.callbacks.history import WriteHistory
+from keras_mnist_sum.training.callbacks.logs import CheckLogs
 from keras_mnist_sum.training.callbacks.memory import Memory
 from keras_mnist_sum.training.callbacks.non_finite import StopOnNonFinite
 from keras_mnist_sum.training.callbacks.progress import displays
@@ -95,6 +96,7 @@ def fit(
         StopOnNonFinite(state=state),
         *callbacks,
         memory,
+        CheckLogs(),
         *displays(config, state, verbose if chief else 0),
         *_summaries(run, config, split, state, tensorboard and chief),
         WriteHistory(path=run.history if chief else None, state=state),

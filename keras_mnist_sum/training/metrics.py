@@ -11,6 +11,7 @@ from typing import TypeAlias
 import keras
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.layers import Tensor
 
 # By output, what Keras takes as metrics: objects, functions or names.
@@ -50,7 +51,7 @@ def check_metrics(
     if not isinstance(metrics, Mapping) or not set(metrics) <= set(names):
         raise InputError(
             "`metrics` must be a dict of Keras metrics by output, with some of "
-            f"{', '.join(names)}. Received: metrics={metrics!r:.80}"
+            f"{', '.join(names)}. Received: metrics={shown(metrics)}"
         )
     found = {}
     for output in names:
@@ -63,7 +64,7 @@ def check_metrics(
                 raise InputError(
                     "`metrics` must be Keras metrics, with names of their own: "
                     f"not {', '.join(sorted(taken))}. "
-                    f"Received: {metric!r:.80} for {output}"
+                    f"Received: {shown(metric)} for {output}"
                 )
             taken.add(name)
     objects = [
@@ -74,7 +75,7 @@ def check_metrics(
     if len(set(objects)) < len(objects):
         raise InputError(
             "`metrics` must be of their own for each output: one would count "
-            f"both. Received: one object twice in {metrics!r:.80}"
+            f"both. Received: one object twice in {shown(metrics)}"
         )
     return found
 
@@ -102,7 +103,7 @@ def copy_metric(metric: Metric) -> Metric:
     except Exception as error:
         raise InputError(
             "On several devices a metric needs `get_config`, so that each has "
-            f"one. Received: {metric!r:.80} ({error})"
+            f"one. Received: {shown(metric)} ({error})"
         ) from error
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import one_line
+from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.baselines import negative_probability
 from keras_mnist_sum.presets import as_config
 from keras_mnist_sum.training.metrics import Metrics
@@ -115,7 +117,7 @@ def compile_model(
     )
     model.optimizer.build(model.trainable_variables)
     if not has_replicas:
-        _create_metrics(model)
+        _create_metrics(model, has_own=any(extra.values()))
     return model
 
 
@@ -153,14 +155,14 @@ def optimizer_to_dict(optimizer: Any) -> dict[str, Any]:
         # Keras counts those of a process in their names.
         content = {name: content[name] for name in kept}
         content["config"].pop("name", None)
-        content = json.loads(json.dumps(content))
+        content = json.loads(json.dumps(content, allow_nan=False))
         rebuilt = _rebuild(content)
     except Exception as error:
         raise _not_an_optimizer(error) from error
     if isinstance(rebuilt, keras.optimizers.LossScaleOptimizer):
         raise InputError(
             "`optimizer` must be one without loss scaling: a run in float16 "
-            f"adds that by itself. Received: {optimizer!r:.80}"
+            f"adds that by itself. Received: {shown(optimizer)}"
         )
     return content
 
@@ -196,26 +198,41 @@ def sample_learning_rates(config: Config, points: int = 201) -> np.ndarray:
         spaced from 0 to the last, and the rate at each.
     """
     optimizer = make_optimizer(config)
+    # `iterations` is no variable where gradients are accumulated.
+    taken = next(x for x in optimizer.variables if x.name == "iteration")
     steps = np.unique(np.linspace(0, config.steps, points).round())
     rates = []
     for step in steps:
-        optimizer.iterations.assign(int(step))
+        taken.assign(int(step))
         rates.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
     return np.array([steps, rates])
 
 
-def _create_metrics(model: keras.Model) -> None:
+def _create_metrics(model: keras.Model, has_own: bool) -> None:
     """Creates what `fit` would create while it traces the first step.
 
     TensorFlow traces a function that creates variables a second time, which
     would cost more than a second. With several replicas, `fit` does this.
+
+    Raises:
+        InputError: If a metric of the user cannot measure its output.
     """
     targets, predictions = {}, {}
     for name, output in model.output.items():
-        targets[name] = np.zeros(1, "int64")
+        targets[name] = np.zeros(2, "int64")
         if output.shape[-1] == 1:
-            targets[name] = np.zeros((1, 1), "float32")
-        predictions[name] = np.full((1, output.shape[-1]), 0.5, "float32")
+            targets[name] = np.zeros((2, 1), "float32")
+        predictions[name] = np.full((2, output.shape[-1]), 0.5, "float32")
     model.compute_loss(y=targets, y_pred=predictions)
-    model.compute_metrics(None, targets, predictions)
+    try:
+        model.compute_metrics(None, targets, predictions)
+    except Exception as error:
+        if not has_own:
+            raise
+        raise InputError(
+            "`metrics` must measure classes (batch,) against probabilities "
+            "(batch, classes), or values (batch, 1) against such, as Keras's "
+            f"Sparse... do. Received: {type(error).__name__}: "
+            f"{one_line(str(error), 200)}"
+        ) from error
     model.reset_metrics()

@@ -235,18 +235,21 @@ def _introduction(
     model: keras.Model,
     devices: Distribution,
 ) -> str:
-    epochs = config.steps * config.batch_size / len(split.images)
+    steps_per_epoch = -(-len(split.images) // config.batch_size)
     own = config.custom_optimizer
     optimizer = own["class_name"] if own else config.optimizer
+    network = f"{config.backbone}, {config.head} heads"
+    if config.initial_weights:
+        network = "the given one"
     return (
         f"data   {mnist.description}: {len(split.images):,} images to train "
         f"on, {len(split.validation_images):,} for validation, "
         f"{len(mnist.test_images):,} to test\n"
-        f"model  {config.backbone}, {config.head} heads: "
+        f"model  {network}: "
         f"{model.count_params():,} parameters, "
         f"{count_multiply_adds(model) / 1e6:.1f} million multiply-adds per "
         f"image\ntrain  {config.steps:,} steps of {config.batch_size} "
-        f"({epochs:.1f} epochs), {optimizer} in "
+        f"({steps_per_epoch:,} an epoch), {optimizer} in "
         f"{config.precision} on {devices}"
     )
 

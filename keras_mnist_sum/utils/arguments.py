@@ -1,6 +1,7 @@
 """What callers give to functions, in whatever form: paths, lists, integers."""
 
 import errno
+import itertools
 import math
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from keras_mnist_sum.errors import shown
 from keras_mnist_sum.utils.settings import plain
 
 LONGEST = 200  # characters of a path that a message has
+_MOST_PARTS = 10**6
 
 
 def as_path(value: object, expected: str) -> Path:
@@ -43,14 +45,18 @@ def as_path(value: object, expected: str) -> Path:
 
 
 def as_list(value: Any) -> list | None:
-    """The parts of a collection; `None` of text and what is no collection."""
+    """The parts of a collection; `None` of text and what is no collection, or
+    has no end."""
     if isinstance(value, str | bytes | bytearray | memoryview):
         return None
+    most = None if hasattr(type(value), "__len__") else _MOST_PARTS
     try:
         parts = iter(value)
+        found = list(itertools.islice(parts, most))
+        is_whole = most is None or len(found) < most
     except Exception:
         return None
-    return list(parts)
+    return found if is_whole else None
 
 
 def as_integer(

@@ -204,6 +204,7 @@ def test_takes_arrays_an_mnist_or_the_name_of_data(digits, npz):
     expected = evaluate(model, digits)
     assert expected.all_correct == expected.pairs == 500
     assert evaluate(model, Mnist.from_arrays(*others, *digits)) == expected
+    assert evaluate(model, (*others, *digits)) == expected
     assert evaluate(model, str(npz)) == expected
     assert evaluate(model, (images, labels.astype("int64"))) == expected
 

@@ -104,6 +104,13 @@ def test_flawless_and_hopeless_epochs_are_drawn(tmp_path, drawn, accuracy):
             assert (line.get_ydata() <= high).all()
 
 
+def test_labels_of_a_long_way_down_stay_apart(tmp_path, drawn):
+    for lowest in (0.03, 1e-5):
+        write_history(tmp_path / "h.csv", digit_loss=lowest, val_digit_loss=5)
+        save_curves(tmp_path / "c.png", tmp_path / "h.csv")
+        check_texts(drawn[-1])
+
+
 def test_losses_below_zero_are_drawn(tmp_path, drawn):
     """As of `negative_probability`; those of values have their own scale."""
     write_history(tmp_path / "h.csv", digit_loss=-0.9, sum_loss=50.0)

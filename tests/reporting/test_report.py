@@ -273,10 +273,12 @@ def test_rejects_file_within_the_report_before_the_work(
 ):
     monkeypatch.setattr(opening, "open_model", pytest.fail)
     monkeypatch.chdir(tmp_path)
-    assert evaluate.main(["--report", "new", "--json", "./new/x/y.json"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: A report has its folder to itself")
-    assert error.count("\n") == 1 and not list(tmp_path.iterdir())
+    files = [("new", "./new/x/y.json"), ("new", "new"), ("a/b", "a")]
+    for folder, file in files:
+        assert evaluate.main(["--report", folder, "--json", file]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: A report has its folder to itself")
+        assert error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 def test_rejects_folder_that_leads_to_itself_before_the_work(

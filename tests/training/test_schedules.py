@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.training.optimization import has_constant_rate
 from keras_mnist_sum.training.optimization import make_optimizer
 from keras_mnist_sum.training.optimization import optimizer_to_dict
@@ -90,3 +91,16 @@ def test_config_holds_all_of_an_optimizer_of_ones_own():
     assert config.custom_optimizer == second
     _, rates = sample_learning_rates(config, points=3)
     np.testing.assert_allclose(rates, [0.4, 0.2, 0.1])
+
+
+def test_rates_are_drawn_where_gradients_are_accumulated():
+    own = keras.optimizers.SGD(HALVES, gradient_accumulation_steps=2)
+    config = Config(custom_optimizer=optimizer_to_dict(own), steps=100)
+    _, rates = sample_learning_rates(config, points=3)
+    np.testing.assert_allclose(rates, [0.4, 0.2, 0.1])
+
+
+def test_rate_that_is_no_finite_number_is_one_clear_line():
+    for rate in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="`optimizer`.*Received: .*float"):
+            optimizer_to_dict(keras.optimizers.SGD(rate))

@@ -265,11 +265,14 @@ def test_epochs_become_steps(npz, tmp_path):
     assert training.train(config, tmp_path, verbose=0) == results
 
 
-def test_model_to_go_on_from_is_the_start_and_stays_as_it_is(npz, tmp_path):
+def test_model_to_go_on_from_is_the_start_and_stays_as_it_is(
+    npz, tmp_path, capsys
+):
     config = Config(data=str(npz), learning_rate=1e-9, **TINY)
     start = build_model(dataclasses.replace(config, seed=7))
     before = [array.copy() for array in start.get_weights()]
-    training.train(config, tmp_path, model=start, verbose=0)
+    training.train(config, tmp_path, model=start)
+    assert "model  the given one: " in capsys.readouterr().out
     for array, same in zip(start.get_weights(), before, strict=True):
         np.testing.assert_array_equal(array, same)
     trained = load_model(Run(tmp_path).model)

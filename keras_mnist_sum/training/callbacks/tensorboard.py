@@ -99,7 +99,7 @@ class WriteSummaries(keras.callbacks.Callback):
             state.points.append({**means, **point})
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        row = {"epoch": epoch + 1, "step": self.state.step, **logs}
+        row = {**logs, "epoch": epoch + 1, "step": self.state.step}
         with self.state.untimed():
             points = means_between(self.state.points)
             self._write_epoch(row, points, self.model)

@@ -1,0 +1,43 @@
+"""Metrics of the user's own are refused before any work if they cannot be
+computed."""
+
+import keras
+import pytest
+
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.training.metrics import check_metrics
+from keras_mnist_sum.training.optimization import compile_model
+from tests.strange_values import assert_refuses
+
+CONFIG = Config(backbone="small", width=1, precision="float32")
+
+
+def fails(labels, predictions):
+    raise KeyError("a bug")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "mse",
+        "AUC",
+        keras.metrics.Precision(),
+        keras.metrics.F1Score(),
+        keras.metrics.Mean(),
+        fails,
+    ],
+)
+def test_metric_that_cannot_measure_an_output_is_refused(metric):
+    model = build_model(CONFIG)
+    with pytest.raises(InputError, match="must measure.*Received") as error:
+        compile_model(model, CONFIG, metrics={"sum": metric})
+    assert str(error.value).isprintable()
+
+
+def test_what_is_no_metric_is_one_clear_line():
+    outputs = ("digit", "sum")
+    assert_refuses(lambda x: check_metrics(x, outputs))
+    assert_refuses(lambda x: check_metrics({"sum": x}, outputs))
+    assert_refuses(lambda x: check_metrics({"sum": [x]}, outputs))
