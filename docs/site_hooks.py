@@ -15,7 +15,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Makes the README the first page."""
     text = (_ROOT / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"\]\((?!docs/|http|#)", "](../", text)
-    text = text.replace("](docs/", "](")
+    text = text.replace("](docs/", "](").replace('"docs/', '"')
     files.append(File.generated(config, "index.md", content=text))
     return files
 

@@ -5,6 +5,7 @@ of tensors, `serve` is the model for converters, and `all_numbers` is for
 scoring.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import keras
@@ -123,10 +124,9 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
 
 
 def _all_numbers(model: keras.Model) -> Callable:
-    try:
-        trunk, head = cut_at_number(model)
-    except ValueError:
-        trunk = head = None
+    parts: tuple[keras.Model, keras.Model] | None = None
+    with contextlib.suppress(ValueError):
+        parts = cut_at_number(model)
 
     @tf.function
     def all_numbers(image: tf.Tensor) -> dict:
@@ -136,16 +136,16 @@ def _all_numbers(model: keras.Model) -> Callable:
         def for_each_number(x: tf.Tensor) -> tf.Tensor:
             return tf.repeat(x, NUM_DIGITS, axis=0)
 
-        if trunk is None:
-            of_image: dict[str, tf.Tensor] = {}
-            pairs = {"image": for_each_number(image), "number": number}
-            of_both = model(pairs, training=False)
-        else:
-            first = trunk(image, training=False)
-            of_image = first["outputs"]
+        if parts:
+            first = parts[0](image, training=False)
             rows = [for_each_number(x) for x in first["cut"]]
-            of_both = head([*rows, number], training=False)
-        answers = {n: for_each_number(x) for n, x in of_image.items()} | of_both
+            answers = {
+                **{n: for_each_number(x) for n, x in first["outputs"].items()},
+                **parts[1]([*rows, number], training=False),
+            }
+        else:
+            pairs = {"image": for_each_number(image), "number": number}
+            answers = model(pairs, training=False)
         return {
             name: tf.reshape(x, (count, NUM_DIGITS, x.shape[-1]))
             for name, x in answers.items()

@@ -8,6 +8,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -213,3 +214,51 @@ def test_keras_opens_a_saved_model_as_a_layer(model, pairs, tmp_path):
     }
     answers = keras.Model(inputs, layer(inputs)).predict_on_batch(pairs)
     same(answers, model.predict_on_batch(pairs))
+
+
+BEFORE = """
+import numpy as np
+image = np.zeros((1, 28, 28, 1), "float32")
+number = np.eye(10, dtype="float32")[[3]]
+images, numbers = image, number
+if MODULE == "tflite_micro.python.tflite_micro.runtime":
+    image, number = (x.astype("uint8") for x in (image, 255 * number))
+"""
+
+
+@pytest.mark.parametrize(
+    "package, module, code",
+    [
+        ("numpy", "keras", "keras.layers.TFSMLayer"),
+        ("coremltools", "coremltools", "coremltools.convert"),
+        ("cv2", "cv2", "cv2.dnn"),
+        ("tflite_micro", "tflite_micro.python.tflite_micro.runtime", "model."),
+    ],
+)
+def test_code_of_the_page_runs(package, module, code, model, tmp_path):
+    """Each Python block of docs/runtimes.md, where its files are."""
+    site = CLIENTS / "python"
+    if package != "numpy" and not (site / package).is_dir():
+        pytest.skip(f"{site / package} is not there")
+    page = (HERE.parents[1] / "docs" / "runtimes.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    [block] = [x for x in blocks if code in x and "import" not in x][:1]
+    export(model, tmp_path / "exported", "saved_model")
+    export(model, tmp_path, "onnx", batch=1)
+    mnist = load_mnist("sample")
+    if package == "tflite_micro":
+        export(load_pretrained(), tmp_path, "litert", mnist.train_images, "all")
+    name = module.rpartition(".")[2]
+    (tmp_path / "page.py").write_text(
+        f"MODULE = {module!r}\n{BEFORE}import importlib\n"
+        f"import tensorflow as tf\n"
+        f"{name} = importlib.import_module(MODULE)\n{block}"
+    )
+    result = subprocess.run(
+        [sys.executable, "page.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
