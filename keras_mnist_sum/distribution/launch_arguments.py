@@ -33,7 +33,8 @@ def as_words(command: Any) -> list[str]:
     words = [_as_word(part) for part in parts or ()]
     if not words or not (words[0] == "-m" or os.path.isfile(words[0])):
         received = command if parts is None else " ".join(words)
-        why = f", and {shown(words[0])} is no file" if words else ""
+        more = len(words) > 1
+        why = f", and {shown(words[0])} is no file" if more else ""
         raise InputError(
             "A launch needs a Python program and its arguments, in a list or "
             f"after --. Received: {shown(received, LONGEST)}{why}"

@@ -54,6 +54,8 @@ def as_list(value: Any) -> list | None:
         parts = iter(value)
         found = list(itertools.islice(parts, most))
         is_whole = most is None or len(found) < most
+    except InputError:
+        raise  # of what makes the parts
     except Exception:
         return None
     return found if is_whole else None

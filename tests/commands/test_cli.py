@@ -216,6 +216,14 @@ def test_every_command_says_its_version(capsys, main, arguments):
     assert capsys.readouterr() == (version, "")
 
 
+def test_without_a_command_it_shows_its_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        __main__.main([])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert all(f"\n    {name} " in out for name in __main__.COMMANDS)
+
+
 @pytest.mark.parametrize("name", __main__.COMMANDS)
 def test_every_command_has_help(capsys, name):
     with pytest.raises(SystemExit) as stop:
@@ -226,7 +234,7 @@ def test_every_command_has_help(capsys, name):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["export"], ["launch"], ["train", "--speed"]]
+    "arguments", [["fly"], ["export"], ["launch"], ["train", "--speed"]]
 )
 def test_wrong_command_line_is_one_line(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
