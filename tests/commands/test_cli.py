@@ -221,7 +221,7 @@ def test_without_a_command_it_shows_its_help(capsys):
         __main__.main([])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    assert all(f"\n    {name} " in out for name in __main__.COMMANDS)
+    assert all(f"\n    {name}" in out for name in __main__.COMMANDS)
 
 
 @pytest.mark.parametrize("name", __main__.COMMANDS)

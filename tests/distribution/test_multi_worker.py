@@ -200,6 +200,7 @@ def test_rejects_a_batch_that_devices_cannot_share(config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_run_resumes_in_the_precision_that_auto_began_with(config, tmp_path):
     """Whatever the devices are now."""
     begun = dataclasses.replace(config, steps=3, precision="bfloat16")

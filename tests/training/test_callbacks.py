@@ -147,6 +147,7 @@ def test_what_a_callback_adds_to_the_logs_is_in_the_history(config, tmp_path):
     assert rows == [0.5, 1.5, 2.5]
 
 
+@pytest.mark.slow
 def test_keras_saves_models_meanwhile(config, tmp_path):
     path = tmp_path / "epoch-{epoch}.keras"
     save = keras.callbacks.ModelCheckpoint(path)
@@ -176,6 +177,7 @@ def test_callbacks_change_no_bit(config, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_signal_in_the_last_step_is_obeyed_after_the_training(config, tmp_path):
     class Signal(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -93,7 +93,9 @@ def test_run_has_the_data_that_it_began_with(npz, tmp_path):
     assert training.train(asked, tmp_path, verbose=0) == report
 
 
-@pytest.mark.parametrize("validation_fraction", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "validation_fraction", [pytest.param(0.0, marks=pytest.mark.slow), 0.2]
+)
 def test_run_says_what_it_used_and_can_be_opened_from_anywhere(
     npz, tmp_path, monkeypatch, validation_fraction
 ):
@@ -134,6 +136,7 @@ def test_unrelated_config_beside_a_model_is_left_alone(tmp_path):
     assert open_model(tmp_path / "mine.keras").config is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_run_in_half_precision_is_served_in_float32(npz, tmp_path, precision):
     config = Config(data=str(npz), precision=precision, **TINY)
@@ -265,6 +268,7 @@ def test_epochs_become_steps(npz, tmp_path):
     assert training.train(config, tmp_path, verbose=0) == results
 
 
+@pytest.mark.slow
 def test_model_to_go_on_from_is_the_start_and_stays_as_it_is(
     npz, tmp_path, capsys
 ):
