@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keras_mnist_sum.formats.pretrained import load_pretrained
     from keras_mnist_sum.inference.answer import Answer
     from keras_mnist_sum.inference.predictor import Predictor
+    from keras_mnist_sum.models.addition import build_adder
     from keras_mnist_sum.models.build import build_model
     from keras_mnist_sum.task import Task
     from keras_mnist_sum.training.optimization import compile_model
@@ -31,6 +32,7 @@ __all__ = [
     "Predictor",
     "Results",
     "Task",
+    "build_adder",
     "build_model",
     "compile_model",
     "evaluate",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _WITH_TENSORFLOW = {
+    "build_adder": "models.addition",
     "build_model": "models.build",
     "compile_model": "training.optimization",
     "evaluate": "evaluation.evaluate",

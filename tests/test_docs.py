@@ -131,10 +131,6 @@ def test_code_of_a_page_runs(page, tmp_path):
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TF_CPP_MIN_LOG_LEVEL": "3",  # where Keras is imported first
-        },
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (result.returncode, result.stderr) == (0, ""), result.stderr[-2000:]

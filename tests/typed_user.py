@@ -40,6 +40,7 @@ def learn_in_plain_keras(config: k.Config) -> None:
         shuffle=False,
     )
     model.save("model.keras")
+    k.build_adder(digits=2).save("adder.keras")
     for saved in (k.load_model("model.keras"), k.load_pretrained()):
         scores = k.evaluate(saved, mnist)
         assert_type(scores.table(), str)

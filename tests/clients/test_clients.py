@@ -232,7 +232,11 @@ if MODULE == "tflite_micro.python.tflite_micro.runtime":
         ("numpy", "keras", "keras.layers.TFSMLayer"),
         ("coremltools", "coremltools", "coremltools.convert"),
         ("cv2", "cv2", "cv2.dnn"),
-        ("tflite_micro", "tflite_micro.python.tflite_micro.runtime", "model."),
+        (
+            "tflite_micro",
+            "tflite_micro.python.tflite_micro.runtime",
+            "runtime.Interpreter",
+        ),
     ],
 )
 def test_code_of_the_page_runs(package, module, code, model, tmp_path):

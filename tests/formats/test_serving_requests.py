@@ -86,9 +86,10 @@ def test_request_by_grpc_is_answered(loaded):
 
 
 def test_request_in_json_holds_what_the_signature_takes(loaded):
-    [command] = re.findall(
+    commands = re.findall(
         r"^python -c \"\n(.*?)\" > request.json", PAGE, re.DOTALL | re.MULTILINE
     )
+    [command] = [x for x in commands if "instances" in x]
     written = subprocess.run(
         [sys.executable, "-c", command],
         capture_output=True,
