@@ -24,7 +24,7 @@ SHA256 = {
         "8dffbf85f53763ff1bb453f5ea9e15f1756f118a91728f34b4729bd55a6edc38"
     ),
     "model.onnx": (
-        "e76dcbd1b4a32aa940802e888db9b7cc62aefb9a62d2b261659f5c50454913bb"
+        "0fc020f3505b04a595b0b0e953aa5e14fb1f94b185cc5b16668ab7866d8c53d2"
     ),
 }
 
