@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks import demo as driver
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.formats.export import export
@@ -180,19 +181,14 @@ def served(folder):
 
 
 @needs_node("@litertjs/core")
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
+@pytest.mark.skipif(driver.find_chromium() is None, reason="no Chromium")
 @pytest.mark.parametrize("script", ["run_litert.html", "run_tfjs_tflite.html"])
 def test_browser_answers_from_a_litert_file(script, model, pairs, tmp_path):
-    from playwright.sync_api import sync_playwright
-
     path = export(model, tmp_path, "litert", batch=1).path
     path.rename(tmp_path / "model.tflite")
     shutil.copy(HERE / script, tmp_path)
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
-    with served(tmp_path) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+    with served(tmp_path) as url, driver.open_browser() as browser:
         page = browser.new_page()
         page.goto(f"{url}/{script}")
         page.wait_for_function("() => Boolean(window.answer)")
@@ -200,7 +196,6 @@ def test_browser_answers_from_a_litert_file(script, model, pairs, tmp_path):
             "pairs => window.answer(pairs)",
             {name: x.tolist() for name, x in pairs.items()},
         )
-        browser.close()
     same(answers, model.predict_on_batch(pairs))
 
 

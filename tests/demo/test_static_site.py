@@ -1,11 +1,6 @@
 """The page without a server: it answers in the browser, as the demo does."""
 
-import functools
-import http.server
 import itertools
-import os
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +15,11 @@ from keras_mnist_sum.formats import pretrained
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.task import Task
+from tests.clients.test_clients import NODE_MODULES
+from tests.clients.test_clients import needs_node
+from tests.clients.test_clients import served
 
-CLIENTS = Path(os.environ.get("CLIENTS", "tests/clients/installed"))
-RUNTIME = CLIENTS / "node_modules/onnxruntime-web/dist"
+RUNTIME = NODE_MODULES / "onnxruntime-web" / "dist"
 SIDE = 256  # of the canvas as it is read
 
 
@@ -34,21 +31,11 @@ def browser():
         yield browser
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without a word."""
-
-    def log_message(self, format, *args):
-        """Says nothing."""
-
-
 @pytest.fixture
 def address(tmp_path):
     """Of the folder `site`."""
-    handler = functools.partial(Quiet, directory=tmp_path / "site")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
+    with served(tmp_path / "site") as url:
+        yield f"{url}/"
 
 
 def scribble(seed):
@@ -84,9 +71,7 @@ def test_prepares_strokes_as_the_demo_does(browser):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not RUNTIME.is_dir(), reason=f"{RUNTIME}: npm install tests/clients"
-)
+@needs_node("onnxruntime-web")
 def test_answers_in_the_browser_what_the_demo_answers(
     browser, address, tmp_path, capsys
 ):
