@@ -24,7 +24,7 @@ from keras_mnist_sum.formats.model_file import Predict
 from keras_mnist_sum.formats.model_file import image_input
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
-from keras_mnist_sum.models.cut import cut_at_number
+from keras_mnist_sum.models.cut import AllNumbers
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.arguments import as_integer
@@ -203,28 +203,9 @@ def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
     """
     model = copy_model(model)
     try:
-        trunk, head = cut_at_number(model)
+        return AllNumbers(model).predict_on_batch
     except ValueError:
         return pair_predictor(model.predict_on_batch)
-    one_hot = np.eye(NUM_DIGITS, dtype="float32")
-
-    def predict_pairs(images: np.ndarray) -> dict[str, np.ndarray]:
-        count, repeats = len(images), NUM_DIGITS
-        first = trunk.predict_on_batch(images)
-        rows = [np.repeat(x, repeats, axis=0) for x in first["cut"]]
-        second = head.predict_on_batch([*rows, np.tile(one_hot, (count, 1))])
-        return {
-            **{
-                name: np.repeat(x[:, np.newaxis], repeats, axis=1)
-                for name, x in first["outputs"].items()
-            },
-            **{
-                name: np.reshape(x, (count, repeats, -1))
-                for name, x in second.items()
-            },
-        }
-
-    return predict_pairs
 
 
 def table_cells_correct(model: keras.Model, task: Task) -> dict[str, int]:

@@ -5,7 +5,6 @@ of tensors, `serve` is the model for converters, and `all_numbers` is for
 scoring.
 """
 
-import contextlib
 from collections.abc import Callable
 
 import keras
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from keras_mnist_sum.data.pipeline import scale_pixels
 from keras_mnist_sum.models.build import task_of
-from keras_mnist_sum.models.cut import cut_at_number
+from keras_mnist_sum.models.cut import AllNumbers
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
@@ -124,34 +123,31 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
 
 
 def _all_numbers(model: keras.Model) -> Callable:
-    parts: tuple[keras.Model, keras.Model] | None = None
-    with contextlib.suppress(ValueError):
-        parts = cut_at_number(model)
+    try:
+        answer: Callable = AllNumbers(model)
+    except ValueError:
+        answer = _pair_by_pair(model)
 
     @tf.function
     def all_numbers(image: tf.Tensor) -> dict:
-        count = tf.shape(image)[0]
-        number = tf.tile(tf.eye(NUM_DIGITS), (count, 1))
-
-        def for_each_number(x: tf.Tensor) -> tf.Tensor:
-            return tf.repeat(x, NUM_DIGITS, axis=0)
-
-        if parts:
-            first = parts[0](image, training=False)
-            rows = [for_each_number(x) for x in first["cut"]]
-            answers = {
-                **{n: for_each_number(x) for n, x in first["outputs"].items()},
-                **parts[1]([*rows, number], training=False),
-            }
-        else:
-            pairs = {"image": for_each_number(image), "number": number}
-            answers = model(pairs, training=False)
-        return {
-            name: tf.reshape(x, (count, NUM_DIGITS, x.shape[-1]))
-            for name, x in answers.items()
-        }
+        return answer(image)
 
     return all_numbers.get_concrete_function(input_specs()["image"])
+
+
+def _pair_by_pair(model: keras.Model) -> Callable:
+    def answer(image: tf.Tensor) -> dict:
+        count = tf.shape(image)[0]
+        pairs = {
+            "image": tf.repeat(image, NUM_DIGITS, axis=0),
+            "number": tf.tile(tf.eye(NUM_DIGITS), (count, 1)),
+        }
+        return {
+            name: tf.reshape(x, (count, NUM_DIGITS, x.shape[-1]))
+            for name, x in model(pairs, training=False).items()
+        }
+
+    return answer
 
 
 def _checked_batch(

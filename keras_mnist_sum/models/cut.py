@@ -1,6 +1,50 @@
 """A model in two parts: what depends on the image alone, and the rest."""
 
 import keras
+from keras import ops
+
+from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.task import NUM_DIGITS
+
+
+class AllNumbers(keras.Model):
+    """A model that answers for each number 0-9, and computes what depends on
+    the image alone once.
+
+    Args:
+        model: A functional model, whose layers it shares: give a copy where
+            that matters.
+
+    Raises:
+        ValueError: If it cannot be cut (`cut_at_number`).
+
+    Input: `image`, float tensor of shape `(batch, 28, 28, 1)`.
+    Output: a dict of the outputs, each of shape `(batch, 10, classes)`.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(autocast=False)  # Its parts know their types.
+        self.names = list(model.output)
+        self.first, self.second = cut_at_number(model)
+
+    def call(self, image: Tensor, training: bool = False) -> dict[str, Tensor]:
+        def for_each_number(x: Tensor) -> Tensor:
+            return ops.repeat(x, NUM_DIGITS, axis=0)
+
+        count = ops.shape(image)[0]
+        number = ops.tile(ops.eye(NUM_DIGITS, dtype="float32"), (count, 1))
+        of_image = self.first(image, training=training)
+        rows = [for_each_number(x) for x in of_image["cut"]]
+        answers = {
+            **{n: for_each_number(x) for n, x in of_image["outputs"].items()},
+            **self.second([*rows, number], training=training),
+        }
+        return {
+            name: ops.reshape(
+                answers[name], (count, NUM_DIGITS, answers[name].shape[-1])
+            )
+            for name in self.names
+        }
 
 
 def cut_at_number(model: keras.Model) -> tuple[keras.Model, keras.Model]:
