@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import addition
-from benchmarks import addition_report
-from benchmarks.addition_training import make_examples
-from benchmarks.addition_training import recipe
+from benchmarks import __main__
+from benchmarks.accuracy.addition_training import make_examples
+from benchmarks.accuracy.addition_training import recipe
+from benchmarks.report import addition as addition_report
 
 
 def test_each_image_is_in_one_sum_at_most():
@@ -34,7 +34,7 @@ def test_networks_see_as_many_images_whatever_the_digits():
 
 def report(network, digits, sums, failed=0):
     return {
-        "command": f"python -m benchmarks.addition --digits {digits}",
+        "command": f"python -m benchmarks addition --digits {digits}",
         "network": network,
         "digits": digits,
         "start": "all",
@@ -58,15 +58,15 @@ def test_tables_put_ours_beside_the_published(tmp_path):
     ):
         path = tmp_path / f"addition_{network}_{digits}.json"
         path.write_text(json.dumps(report(network, digits, sums, failed)))
-    table = addition_report.make(["sums"], tmp_path)
-    assert "| DeepProofLog | – | – | 94.0 ± 0.3 | 80.8 ± 1.1 | – |" in table
+    table = addition_report.make("sums", tmp_path)
+    assert "| DeepProofLog | – | – | 94.0 ± 0.3 | 80.8 ± 1.1 | 37.8 |" in table
     assert "| ours, `lenet` | – | – | – | 74.6 ± 1.2 (10) | – |" in table
     assert "96.1 ± 0.3 (10) (2 of 10 failed)" in table
-    rows = addition_report.make(["runs"], tmp_path).splitlines()
+    rows = addition_report.make("runs", tmp_path).splitlines()
     assert "| `lenet` | 15 | all columns | 20 | 74.6 ± 1.2 (10) |" in rows[2]
     assert "| 2 of 10 | 80 s |" in rows[3]
-    commands = addition_report.make(["commands"], tmp_path)
-    assert "benchmarks.addition --digits 15 --seeds 10\n" in commands
+    commands = addition_report.make("commands", tmp_path)
+    assert "benchmarks addition --digits 15 --seeds 10\n" in commands
 
 
 @pytest.mark.slow
@@ -74,12 +74,12 @@ def test_measuring_goes_on_with_the_next_seed_and_replaces_nothing(
     tmp_path, capsys
 ):
     out = tmp_path / "found.json"
-    flags = ["--data", "sample", "--digits", "15", "--epochs", "1"]
+    flags = ["addition", "--data", "sample", "--digits", "15", "--epochs", "1"]
     flags += ["--start", "first", "--out", str(out)]
-    assert addition.main([*flags, "--seeds", "1"]) == 0
+    assert __main__.main([*flags, "--seeds", "1"]) == 0
     first = json.loads(out.read_text())
     assert first["sums"] == [133, 33]
-    assert addition.main([*flags, "--seeds", "2"]) == 0
+    assert __main__.main([*flags, "--seeds", "2"]) == 0
     both = json.loads(out.read_text())
     assert [run["seed"] for run in both["runs"]] == [0, 1]
     assert both["runs"][0] == first["runs"][0]
@@ -87,6 +87,6 @@ def test_measuring_goes_on_with_the_next_seed_and_replaces_nothing(
     assert both["environment"]["cores"] >= 1
     written = out.read_text()
     capsys.readouterr()
-    assert addition.main([*flags, "--digits", "4"]) == 2
+    assert __main__.main([*flags, "--digits", "4"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert out.read_text() == written

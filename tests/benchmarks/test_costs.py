@@ -5,11 +5,12 @@ import time
 import pytest
 import tensorflow as tf
 
-from benchmarks import costs
-from benchmarks import growth
-from benchmarks import growth_plot
-from benchmarks import pipeline
-from benchmarks import timing
+from benchmarks.figures import growth_figure
+from benchmarks.report import costs
+from benchmarks.speed import growth
+from benchmarks.speed import pipeline
+from benchmarks.speed import steps
+from benchmarks.speed import trainee
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
 
@@ -41,28 +42,34 @@ def test_slow_input_is_seen_as_waiting(npz, monkeypatch):
     assert fit.share_of_waiting() > 0.5
 
 
+def small(npz):
+    changes = {"width": 2, "batch_size": 10, "validation_fraction": 0.0}
+    return trainee.Trainee(str(npz), {**changes, "precision": "float32"})
+
+
 @pytest.mark.slow
 def test_start_of_a_piece_is_no_part_of_its_steps(npz):
     """Of a start of 2 s, each of the two steps that count would have 1 s."""
-    point = growth.Point(TINY, str(npz), timing.WARM + 2)
+    trained = small(npz)
+    trained.fit(steps.WARM + 1)  # Traces.
     waits = iter([2.0])
 
     def wait(*batch):
         tf.py_function(lambda: time.sleep(next(waits, 0)), [], [])
         return batch
 
-    point.data = point.data.map(wait)
-    assert 0 < point.seconds() < 1
+    trained.data = trained.data.map(wait)
+    turn = trained.fit(steps.WARM + 2)
+    assert 0 < turn.seconds < 1 < turn.wall
 
 
-def test_growth_point_trains_as_many_steps_as_asked(npz):
-    point = growth.Point(TINY, str(npz), 5)
-    before = point.model.optimizer.iterations.numpy()
-    assert point.seconds() > 0
-    assert point.model.optimizer.iterations.numpy() == before + 5
-    found = point.facts()
-    assert found["steps"] == 5
-    assert found["parameters"] == point.model.count_params()
+def test_trainee_trains_as_many_steps_as_asked(npz):
+    trained = small(npz)
+    turn = trained.fit(5)
+    assert turn.seconds > 0 and turn.processor > 0
+    assert trained.model.optimizer.iterations.numpy() == 5
+    found = trained.facts()
+    assert found["parameters"] == trained.model.count_params()
     stages = list(found["megabytes"].values())
     assert stages == sorted(stages) and stages[0] > 100
 
@@ -71,7 +78,7 @@ def test_tables_and_picture_show_all_numbers_of_a_report(tmp_path):
     """All numbers of a row, those of width 32 once more for the memory."""
     megabytes = {"TensorFlow": 1, "images": 2, "model": 3, "training": 4}
     report = {
-        "command": "python -m benchmarks.growth",
+        "command": "python -m benchmarks growth",
         "megabytes_of_the_default_run": 5,
         "environment": {"processor": "one", "device": "CPU (2 cores)"},
         **{
@@ -91,12 +98,14 @@ def test_tables_and_picture_show_all_numbers_of_a_report(tmp_path):
         },
     }
     for name, sizes in growth.SWEEPS.items():
-        source, table = costs.TABLES[name]
-        header, rows = table(report)
-        assert source == "growth" and len(rows) == len(sizes)
-        assert {len(row) for row in rows} == {len(header)}
-        assert rows[0][0] == f"{sizes[0]:,}" and rows[0][-2:] == ["4 MB", "7"]
-    _, rows = costs.memory(report)
-    assert [row[-1] for row in rows] == [f"{i} MB" for i in range(1, 6)]
-    growth_plot.draw(report, tmp_path / "growth.png")
+        table = costs.make(name, {"growth": report}.get)
+        rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
+        assert len(rows) == len(sizes) + 2
+        assert {len(row) for row in rows} == {len(rows[0])}
+        assert rows[2][0] == f"{sizes[0]:,}" and rows[2][-2:] == ["4 MB", "7"]
+    rows = costs.make("memory", {"growth": report}.get).splitlines()[2:]
+    assert [row.split(" | ")[-1] for row in rows] == [
+        f"{i} MB |" for i in range(1, 6)
+    ]
+    growth_figure.draw(report).savefig(tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 10_000

@@ -8,19 +8,19 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import peers
-from benchmarks import peers_report
-from benchmarks import peers_worker
+from benchmarks import harness
+from benchmarks.peers import competitors
+from benchmarks.report import peers as peers_report
 from keras_mnist_sum import presets
 from keras_mnist_sum.formats.run_directory import Run
 
 
 @pytest.mark.parametrize("name", ["hard_argmax", "mnist_convnet"])
 def test_networks_have_the_published_size(name):
-    from benchmarks import peers_keras
+    from benchmarks.peers import in_keras
 
     published = {"hard_argmax": 347_277, "mnist_convnet": 34_826}
-    model = getattr(peers_keras, name)()
+    model = getattr(in_keras, name)()
     assert model.count_params() == published[name]
 
 
@@ -28,29 +28,30 @@ def test_networks_have_the_published_size(name):
 def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
     """With the same weights: the same outputs, and the same loss."""
     torch = pytest.importorskip("torch", reason="requirements-peers.txt")
-    import keras
 
-    from benchmarks import peers_torch
+    from benchmarks.peers import in_pytorch
     from keras_mnist_sum.models.build import build_model
     from keras_mnist_sum.training.optimization import compile_model
 
     preset = f"baseline_{name}"
-    recipe = peers_torch.RECIPES[preset]
+    recipe = in_pytorch.RECIPES[preset]
     config = dataclasses.replace(presets.get(preset).config, width=2)
-    keras.utils.clear_session()  # Layers are numbered from 0.
     model = compile_model(build_model(config), config)
     if name == "classification":
-        network = peers_torch.Baseline(
-            [2, 4, 8, 8, 16, 32], peers_torch.Classification()
-        )
+        channels, head = [2, 4, 8, 8, 16, 32], in_pytorch.Classification()
         dense = ["sum"]
     else:
-        network = peers_torch.Baseline(
-            [2, 4, 8, 16, 32, 64], peers_torch.Regression()
-        )
-        dense = ["dense", "dense_1", "dense_2", "dense_3", "sum"]
-        dense += ["dense_4", "dense_5", "difference"]
-    convolutions = ["conv2d", *(f"conv2d_{i}" for i in range(1, 7))]
+        channels, head = [2, 4, 8, 16, 32, 64], in_pytorch.Regression()
+        dense = ["head_number_dense1", "head_number_dense2"]
+        for output in ("sum", "difference"):
+            dense += [f"head_{output}_dense{i}" for i in (1, 2)] + [output]
+    trunk = in_pytorch.seven_convolutions(channels)
+    network = in_pytorch.Network(trunk, head)
+    convolutions = [
+        f"stage{stage}_conv{i}"
+        for stage, count in ((1, 2), (2, 2), (3, 3))
+        for i in range(1, count + 1)
+    ]
     values = []
     for layer in map(model.get_layer, [*convolutions, *dense]):
         kernel, *bias = layer.get_weights()
@@ -63,7 +64,7 @@ def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
     images = draws.integers(0, 256, (6, 28, 28), "uint8")
     images[:, 0, 0] = 255
     digit, number = draws.integers(0, 10, (2, 6))
-    theirs = network(peers_torch.standardised(images), torch.tensor(number))
+    theirs = network(in_pytorch.standardised(images), torch.tensor(number))
     ours = model.predict_on_batch(
         {
             "image": images[..., np.newaxis] / np.float32(255),
@@ -96,11 +97,11 @@ def test_baselines_in_pytorch_compute_what_the_presets_compute(name):
 
 def test_networks_in_pytorch_have_the_published_sizes():
     pytest.importorskip("torch", reason="requirements-peers.txt")
-    from benchmarks import peers_torch
+    from benchmarks.peers import in_pytorch
     from keras_mnist_sum.models.build import build_model
 
     def sizes(name):
-        network = peers_torch.RECIPES[name].network()
+        network = in_pytorch.RECIPES[name].network()
         model = build_model(presets.get(name).config)
         ours = sum(x.numel() for x in network.parameters())
         return ours, model.count_params()
@@ -109,18 +110,19 @@ def test_networks_in_pytorch_have_the_published_sizes():
     assert theirs == ours - 20 * 10  # It has no difference.
     theirs, ours = sizes("baseline_regression")
     assert theirs == ours
-    small = peers_torch.RECIPES["train_mnist_fast"].network()
+    small = in_pytorch.RECIPES["train_mnist_fast"].network()
     shapes = [tuple(x.shape) for x in small.parameters() if x.dim() > 1]
     assert shapes == [(24, 1, 5, 5), (32, 24, 3, 3), (256, 800), (10, 256)]
 
 
 def test_pytorch_answers_all_pairs_as_it_answers_each():
     torch = pytest.importorskip("torch", reason="requirements-peers.txt")
-    from benchmarks import peers_torch
+    from benchmarks.peers import in_pytorch
 
     torch.manual_seed(0)
-    head = peers_torch.Regression()
-    network = peers_torch.Baseline([2, 2, 2, 2, 2, 2], head)
+    head = in_pytorch.Regression()
+    trunk = in_pytorch.seven_convolutions([2, 2, 2, 2, 2, 2])
+    network = in_pytorch.Network(trunk, head)
     images = torch.rand(3, 1, 28, 28)
     with torch.no_grad():
         pairs = network.answer(images)
@@ -131,9 +133,9 @@ def test_pytorch_answers_all_pairs_as_it_answers_each():
 
 
 def test_shuffled_batches_hold_each_example_once_an_epoch():
-    from benchmarks import peers_keras
+    from benchmarks.peers import in_keras
 
-    batches = peers_keras.shuffled(300, 0, lambda index: index)
+    batches = in_keras.shuffled(300, 0, lambda index: index)
     first, second = (
         np.concatenate(list(batches.as_numpy_iterator())) for _ in range(2)
     )
@@ -163,16 +165,16 @@ class Connection:
 
 
 def test_ours_takes_its_turns_in_train(digits, tmp_path):
-    from benchmarks import peers_keras
+    from benchmarks.peers import in_keras
 
     images, labels = (np.concatenate(6 * [array]) for array in digits)
     arrays = {"x_train": images, "y_train": labels}
     arrays |= {"x_test": images[:50], "y_test": labels[:50]}
     np.savez(tmp_path / "mnist.npz", **arrays)
     connection = Connection(2)
-    turns = peers_worker.Turns(connection, arrays, 2, smoke=True)
+    turns = competitors.Turns(connection, arrays, 2, smoke=True)
     with pytest.raises(Ended):
-        peers_keras.train("fast", arrays, tmp_path / "mnist.npz", 3, turns)
+        in_keras.train("fast", arrays, tmp_path / "mnist.npz", 3, turns)
     begin, *points = connection.received
     assert (begin["steps"], begin["images_in_an_epoch"]) == (6, 300)
     assert begin["parameters"] == presets.get("fast").parameters
@@ -190,9 +192,9 @@ def test_ours_takes_its_turns_in_train(digits, tmp_path):
 def test_everyone_trains_and_is_scored(tmp_path):
     pytest.importorskip("torch", reason="requirements-peers.txt")
     out, picture = tmp_path / "peers.json", tmp_path / "peers.png"
-    command = [sys.executable, "-m", "benchmarks.peers", "--out", str(out)]
+    command = [sys.executable, "-m", "benchmarks", "peers", "--out", str(out)]
     subprocess.run(
-        [*command, "--smoke", "--data", "sample"], check=True, cwd=peers.ROOT
+        [*command, "--smoke", "--data", "sample"], check=True, cwd=harness.ROOT
     )
     report = json.loads(out.read_text())
     for name, competitor in report["competitors"].items():
@@ -205,11 +207,14 @@ def test_everyone_trains_and_is_scored(tmp_path):
         assert f"`{name}`" in peers_report.costs(report)
         assert f"`{name}`" in peers_report.marks(report)
     again = [*command, "--smoke", "--data", "sample", "--only", "mnist_convnet"]
-    subprocess.run(again, check=True, cwd=peers.ROOT)
+    subprocess.run(again, check=True, cwd=harness.ROOT)
     added = json.loads(out.read_text())["competitors"]
     assert list(added) == list(report["competitors"])
     assert added["fast"] == report["competitors"]["fast"]
-    assert added["mnist_convnet"]["command"].endswith("--only mnist_convnet")
-    draw = [*command, "--plot", "--picture", str(picture)]
-    subprocess.run(draw, check=True, cwd=peers.ROOT)
+    assert added["mnist_convnet"]["command"].endswith(
+        "--only mnist_convnet --smoke"
+    )
+    draw = [*command[:3], "figures", "peers", "--out", str(picture)]
+    draw += ["--results", str(out)]
+    subprocess.run(draw, check=True, cwd=harness.ROOT)
     assert picture.stat().st_size > 10_000

@@ -5,19 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import peers
-from benchmarks import peers_plot
-from benchmarks import peers_report
-from benchmarks import peers_worker
-from keras_mnist_sum.errors import InputError
-
-ROOT = peers.ROOT
+from benchmarks import __main__
+from benchmarks import harness
+from benchmarks.figures import peers_figure
+from benchmarks.peers import competitors
+from benchmarks.peers import peers
+from benchmarks.report import peers as peers_report
 
 
 def entry(outputs, *runs, ours=False):
     """Of 100 images an epoch; each run is `[(seconds, percent), ...]`."""
     return {
-        "command": "python -m benchmarks.peers",
+        "command": "python -m benchmarks peers",
         "time": "2026-01-01T00:00:00Z",
         "framework": "Keras",
         "ours": ours,
@@ -138,23 +137,26 @@ def test_costs_count_whole_epochs_and_leave_out_the_tracing_slice(report):
     assert "| 0.5 of 2 | 1 | 10 s |  | 5 |" in row
 
 
-def test_results_of_another_machine_are_not_added_to(report, tmp_path):
-    path = tmp_path / "peers.json"
+def test_results_of_another_machine_are_not_added_to(report):
     here = {name: report[name] for name in ("cores", "data")}
-    assert peers.measured_before(path, here) == {}
-    path.write_text(peers_report.to_json(report))
-    assert peers.measured_before(path, here) == report["competitors"]
-    with pytest.raises(InputError, match="of the same cores.* 2 in .* 4 here"):
-        peers.measured_before(path, here | {"cores": 4})
+    counts = {"fast": 3}
+    assert peers.others_in(report, here, counts, smoke=False) == []
+    assert peers.others_in({"competitors": {}}, here, counts, True) == []
+    (other,) = peers.others_in(report, here | {"cores": 4}, counts, False)
+    assert other == "of cores 2, not 4"
+    (fewer,) = peers.others_in(report, here, {"fast": 2}, smoke=False)
+    assert fewer == "with n = 3, not 2"
+    (real,) = peers.others_in(report, here, counts, smoke=True)
+    assert real.endswith("no try")
 
 
 def test_conditions_name_the_command_of_each_competitor(report):
     text = peers_report.conditions(report)
-    assert text.startswith("`python -m benchmarks.peers`, 2026-01-01: a proc")
+    assert text.startswith("`python -m benchmarks peers`, 2026-01-01: a proc")
     report["competitors"]["fast"]["command"] += " --only fast"
     text = peers_report.conditions(report)
     assert (
-        "`python -m benchmarks.peers --only fast`, 2026-01-01 (`fast`)" in text
+        "`python -m benchmarks peers --only fast`, 2026-01-01 (`fast`)" in text
     )
     assert "2026-01-01 (`hard_argmax`, `mnist_convnet`): a processor" in text
 
@@ -256,10 +258,10 @@ def test_run_is_ended_by_the_budget_at_the_end_of_its_slice(monkeypatch):
 
 
 def test_picture_and_json_are_made_of_the_report_alone(report, tmp_path):
-    text = peers_report.to_json(report)
+    text = harness.to_json(report)
     assert json.loads(text) == report
     assert text.count('{"step"') == 4 * 4 + 2
-    peers_plot.draw(report, tmp_path / "peers.png")
+    peers_figure.draw(report).savefig(tmp_path / "peers.png")
     assert (tmp_path / "peers.png").stat().st_size > 10_000
 
 
@@ -274,15 +276,15 @@ def test_score_counts_all_pairs_and_digits_of_images():
         total[:, 3] = 18  # wrong, but for 9 + 9, which is not asked with 3
         return {"digit": digit[:, None], "sum": np.eye(19)[total]}
 
-    assert peers_worker.score(predict, images, labels) == {
+    assert competitors.score(predict, images, labels) == {
         "digit": 100.0,
         "sum": 90.0,
     }
     values = {"sum": np.full((20, 10, 1), 9.4)}  # the nearest integer
-    assert peers_worker.score(lambda _: values, images, labels) == {"sum": 10.0}
+    assert competitors.score(lambda _: values, images, labels) == {"sum": 10.0}
     values["sum"][7] = np.nan
     with pytest.raises(FloatingPointError, match="sum"):
-        peers_worker.score(lambda _: values, images, labels)
+        competitors.score(lambda _: values, images, labels)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,11 @@ def test_score_counts_all_pairs_and_digits_of_images():
 )
 def test_rejects_wrong_flags_in_one_line(flags, capsys, tmp_path):
     out = tmp_path / "out.json"
-    assert peers.main([*flags, "--out", str(out)]) == 2
+    try:
+        code = __main__.main(["peers", *flags, "--out", str(out)])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert not out.exists()

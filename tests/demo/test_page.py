@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import demo as driver
 from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.task import Task
 from tests.demo.test_server import drawing
 from tests.demo.test_server import png
 from tests.demo.test_server import serve
 from tests.evaluation.known_model import always_reads
+from tests.fixtures import browser as driver
 
 pytestmark = pytest.mark.skipif(
     driver.find_chromium() is None, reason="no Chromium is installed"

@@ -22,8 +22,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.strokes import canvas
-from benchmarks.strokes import strokes
 from keras_mnist_sum.demo import connections
 from keras_mnist_sum.demo import server as demo
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
@@ -31,6 +29,8 @@ from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.task import Output
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import always_reads
+from tests.fixtures.strokes import canvas
+from tests.fixtures.strokes import strokes
 
 ROOT = Path(__file__).parents[2]
 CANVAS = "application/octet-stream"

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from PIL import ImageDraw
 
-from benchmarks import demo as driver
 from keras_mnist_sum import __main__
 from keras_mnist_sum.demo.page import page_without_server
 from keras_mnist_sum.demo.static_site import CDN
@@ -18,6 +17,7 @@ from keras_mnist_sum.task import Task
 from tests.clients.test_clients import NODE_MODULES
 from tests.clients.test_clients import needs_node
 from tests.clients.test_clients import served
+from tests.fixtures import browser as driver
 
 RUNTIME = NODE_MODULES / "onnxruntime-web" / "dist"
 SIDE = 256  # of the canvas as it is read

@@ -12,12 +12,12 @@ from PIL import Image
 from PIL import ImageDraw
 
 import keras_mnist_sum
-from benchmarks.photos import make_photo
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.pictures import strokes_to_mnist
 from keras_mnist_sum.inference.pictures import to_mnist
 from keras_mnist_sum.utils.image_files import read_picture
+from tests.fixtures.photos import make_photo
 from tests.hostile import files
 from tests.hostile import grows_by_less_than
 from tests.hostile import inputs

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from PIL import ImageDraw
 
-from benchmarks import pictures
-from benchmarks.pictures import Digits
 from keras_mnist_sum import Predictor
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.inference.pictures import to_mnist
+from tests.fixtures import pictures
+from tests.fixtures.pictures import Digits
 
 TWO = "must show one digit.* Received: two or more"
 

@@ -1,0 +1,1 @@
+"""What the pages claim, measured: `python -m benchmarks --help`."""

@@ -1,0 +1,160 @@
+"""What training on several devices and workers costs.
+
+Trains the default preset on the same two cores in four ways, in turns: one
+process with two threads; one with two logical devices (`mirrored`); two workers
+with a thread each; and two processes with a thread and half of each batch each
+that know nothing of each other, which is what two workers would do if talking
+cost nothing. Then times the parts of a worker's step. docs/scaling.md has the
+model that `--paper` computes by.
+"""
+
+import argparse
+import contextlib
+import functools
+import math
+import os
+import statistics
+import tempfile
+
+from benchmarks import harness
+from benchmarks.turns import Turn
+from benchmarks.turns import interleave
+from benchmarks.workers import Worker
+from keras_mnist_sum.distribution import cluster
+from keras_mnist_sum.errors import InputError
+
+SIZES = (1, 2**14, 2**18, 2**20, 2**22)  # float32 values that are summed
+OPTIONS = {
+    "rounds": (7, "pieces of training"),
+    "steps": (16, "of a piece; one is not timed"),
+    "batch_size": (512, "of all workers together"),
+    "paper": (bool, "print what the stored results mean for more workers"),
+}
+SMOKE = {"rounds": 1, "steps": 2, "batch_size": 16}
+
+
+def main(values: argparse.Namespace) -> None:
+    if values.paper:
+        return on_paper(harness.read(harness.RESULTS / "scaling.json"))
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        raise InputError(f"This needs two processor cores. Received: {cores}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.ExitStack() as stack,
+    ):
+
+        def start(
+            way: str, share: int, *alone: int, variables: dict | None = None
+        ) -> Worker:
+            worker = Worker(
+                "benchmarks.speed.trainee:Trainee",
+                *("sample", {"batch_size": share}, way, folder),
+                cores=alone or cores,
+                variables=variables,
+            )
+            return stack.enter_context(contextlib.closing(worker))
+
+        def fit(workers: list[Worker]) -> Turn:
+            return together(workers, "fit", values.steps, 1)
+
+        whole, rounds = values.batch_size, values.rounds
+        one = [start("single", whole)]
+        alone = interleave({"one process": functools.partial(fit, one)}, rounds)
+        addresses = cluster.free_addresses(2)
+        workers = [
+            start(
+                *("multi_worker", whole, core),
+                variables={
+                    "TF_CONFIG": cluster.Cluster(addresses, i).to_tf_config()
+                },
+            )
+            for i, core in enumerate(cores)
+        ]
+        ways = {
+            "one process": one,
+            "mirrored": [start("mirrored", whole)],
+            "two workers": workers,
+            "apart": [start("single", whole // 2, core) for core in cores],
+        }
+        turns = interleave(
+            {way: functools.partial(fit, x) for way, x in ways.items()}, rounds
+        )
+
+        def part(what: str, digits: int) -> float:
+            times = [
+                together(workers, "part", what, values.steps).seconds
+                for _ in range(rounds)
+            ]
+            return round(1000 * statistics.median(times), digits)
+
+        before = "milliseconds_of_a_step_before_the_others_started"
+        facts = workers[0].ask("facts")
+        found = {
+            "batch_size": whole,
+            "precision": facts["precision"],
+            "images_per_second": {
+                way: round(whole / turns.median(way)) for way in ways
+            },
+            "ratio_to_one_process": {
+                way: turns.ratio("one process", way) for way in ways
+            },
+            "ratio_of_two_workers_to_apart": turns.ratio(
+                "apart", "two workers"
+            ),
+            "milliseconds_of_a_step": {
+                way: turns.milliseconds(way, 1) for way in ways
+            },
+            before: alone.milliseconds("one process", 1),
+            "milliseconds_of_parts": {
+                x: part(x, 2) for x in ("step", "gradients", "vote")
+            },
+            "milliseconds_of_a_sum": {
+                f"{4 * size} bytes": part(str(size), 3) for size in SIZES
+            },
+            "collectives_in_a_step": ask_all(workers, "collectives")[0],
+            "megabytes_of_gradients": facts["megabytes_of_gradients"],
+            "environment": one[0].ask("facts")["environment"],
+            "turns": turns.to_json(),
+        }
+    harness.save(values, found)
+
+
+def ask_all(workers: list[Worker], method: str, *arguments: object) -> list:
+    """Has them do something at once."""
+    for worker in workers:
+        worker.send(method, *arguments)
+    return [worker.receive() for worker in workers]
+
+
+def together(workers: list[Worker], method: str, *arguments: object) -> Turn:
+    """What the slowest takes, with the processor time of all."""
+    turns = ask_all(workers, method, *arguments)
+    slowest = max(turns, key=lambda turn: turn.seconds)
+    return Turn(slowest.seconds, slowest.wall, sum(x.processor for x in turns))
+
+
+def on_paper(report: dict) -> None:
+    """Prints the share of all workers' time that is spent on computing."""
+    compute = report["milliseconds_of_a_step"]["apart"]
+    collectives = report["collectives_in_a_step"] + 1  # and the vote
+    (_, least), *_, (largest, most) = report["milliseconds_of_a_sum"].items()
+    megabytes = int(largest.split()[0]) / 1e6
+    gradients = report["megabytes_of_gradients"]
+    # Of two workers, each sends and receives twice, and half of it each time.
+    here = least / 2, (most - least) / megabytes
+    networks = {
+        "ring, as measured here": (*here, False),
+        "ring, 50 us, 10 Gbit/s": (0.05, 0.8, False),
+        "tree, 50 us, 10 Gbit/s": (0.05, 0.8, True),
+    }
+    print(f"{'ms a message, ms a megabyte':<36}" + "  2    8   64  512 workers")
+    for name, (latency, per_megabyte, tree) in networks.items():
+        shares = []
+        for workers in (2, 8, 64, 512):
+            hops = 2 * (math.log2(workers) if tree else workers - 1)
+            volume = 2 * (workers - 1) / workers * gradients
+            talking = collectives * hops * latency + volume * per_megabyte
+            shares.append(f"{100 * compute / (compute + talking):3.0f} %")
+        kind = f"{name} ({latency:.2f}, {per_megabyte:.1f})"
+        print(f"{kind:<36}" + "".join(shares))
