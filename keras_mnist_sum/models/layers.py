@@ -240,13 +240,17 @@ class PropagateNaN(keras.layers.Layer):
     """Makes logits NaN where a pixel of the image is not finite: pooling and
     rectified units drop NaN, and would answer it like a blank image.
 
+    In training, whose images are of whole numbers, nothing is done.
+
     Call args: a list `[logits, image]` of float tensors of shapes
     `(batch, classes)` and `(batch, height, width, channels)`.
     Output: `logits`, float tensor of shape `(batch, classes)`.
     """
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
+    def call(self, inputs: list[Tensor], training: bool = False) -> Tensor:
         logits, image = inputs
+        if training:
+            return logits
         total = ops.sum(image, axis=(1, 2, 3))
         finite = ops.expand_dims(ops.abs(total) <= 3e38, 1)  # not of NaN
         nothing = ops.where(finite, 0.0, float("nan"))
