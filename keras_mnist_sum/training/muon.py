@@ -1,0 +1,66 @@
+"""Muon: steps of one length in every direction, for convolutions.
+
+Jordan et al. (2024), https://kellerjordan.github.io/posts/muon/.
+"""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.training.fused_adamw import FusedAdamW
+
+
+@keras.saving.register_keras_serializable("keras_mnist_sum")
+class Muon(FusedAdamW):
+    """AdamW, but for the kernels of convolutions with several filters.
+
+    The momentum of such a kernel, as a matrix of (height x width x inputs,
+    filters), is replaced by the nearest matrix whose singular values are all
+    about 1, and scaled by the root of rows / columns, if there are more.
+
+    Args:
+        kernel_rate: The learning rate of these kernels, as a multiple of that
+            of the other weights.
+        named: What `keras.optimizers.AdamW` takes; `beta_1` is the momentum.
+    """
+
+    def __init__(self, *args: Any, kernel_rate: float = 5.0, **named: Any):
+        super().__init__(*args, **named)
+        self.kernel_rate = kernel_rate
+
+    def update_step(
+        self, gradient: Tensor, variable: Any, learning_rate: Tensor
+    ) -> None:
+        columns = variable.shape[-1]
+        rows = math.prod(variable.shape) // columns
+        if len(variable.shape) != 4 or 1 in (rows, columns):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        momentum = self._momentums[self._get_variable_index(variable)]
+        self.assign(momentum, self.beta_1 * momentum + gradient)
+        # Nesterov's
+        matrix = ops.reshape(gradient + self.beta_1 * momentum, (rows, columns))
+        step = orthogonalize(matrix) * math.sqrt(max(1, rows / columns))
+        rate = self.kernel_rate * ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_rate": self.kernel_rate}
+
+
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Brings all singular values of a matrix close to 1: 0.7 to 1.2.
+
+    Five Newton-Schulz iterations with the coefficients of Jordan et al. (2024).
+    """
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = ops.transpose(matrix) if is_tall else matrix
+    x /= ops.norm(x) + 1e-7
+    for _ in range(5):
+        square = ops.matmul(x, ops.transpose(x))
+        change = -4.7750 * square + 2.0315 * ops.matmul(square, square)
+        x = 3.4445 * x + ops.matmul(change, x)
+    return ops.transpose(x) if is_tall else x
