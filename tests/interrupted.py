@@ -83,7 +83,7 @@ def _child(
     if tf_config:
         os.environ["TF_CONFIG"] = tf_config
     if cpus > 1:
-        _split_the_cpu(cpus)
+        split_the_cpu(cpus)
     if before:
         before()
     if trouble:
@@ -127,7 +127,8 @@ class AfterStep(keras.callbacks.Callback):
         self.work(self.steps)
 
 
-def _split_the_cpu(parts):
+def split_the_cpu(parts):
+    """Has TensorFlow see so many CPU devices; call it before it computes."""
     import tensorflow as tf
 
     [cpu] = tf.config.list_physical_devices("CPU")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,8 +15,8 @@ import tensorflow as tf
 
 from keras_mnist_sum.config import STRATEGIES
 from keras_mnist_sum.distribution import multi_worker
+from keras_mnist_sum.distribution import normalization
 from keras_mnist_sum.distribution import unused_gpus
-from keras_mnist_sum.distribution import whole_batch
 from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.precision import FAST
 from keras_mnist_sum.distribution.precision import choose_precision
@@ -103,9 +102,8 @@ class Distribution:
         replica's share. Call it within `strategy.scope()`.
         """
         if self.replicas > 1:
-            for layer in model.layers:
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    whole_batch.synchronize(layer)
+            for layer in normalization.layers(model):
+                normalization.synchronize(layer)
         if self.workers > 1:
             return multi_worker.MultiWorkerModel(
                 model.input, model.output, name=model.name
@@ -133,24 +131,6 @@ class Distribution:
             return dataset
         return self.strategy.distribute_datasets_from_function(
             lambda context: dataset.rebatch(batch_size // self.replicas)
-        )
-
-    def repeat(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Gives every replica all batches, over and over.
-
-        What is averaged over replicas is then that of one replica, whatever
-        the number of examples.
-        """
-        dataset = dataset.repeat()
-        if self.replicas == 1:
-            return dataset
-        copies = self.replicas // self.workers
-
-        def for_each_replica(*batch: Any) -> tf.data.Dataset:
-            return tf.data.Dataset.from_tensors(batch).repeat(copies)
-
-        return self.strategy.distribute_datasets_from_function(
-            lambda context: dataset.flat_map(for_each_replica)
         )
 
     def all_reduce_any(self, flags: Sequence[bool]) -> list[bool]:

@@ -64,7 +64,10 @@ def test_same_weights_on_one_device_two_devices_and_two_workers(
     config, tmp_path, backbone, float64
 ):
     """After 50 steps, with validation in between."""
-    config = dataclasses.replace(config, backbone=backbone)
+    # Muon makes small differences in a gradient large ones, deep networks grow
+    # them: the deep one is trained by AdamW.
+    optimizer = "muon" if backbone == "small" else "adamw"
+    config = dataclasses.replace(config, backbone=backbone, optimizer=optimizer)
     [alone], expected, codes = train(
         "one device", config, tmp_path / "one", float64
     )

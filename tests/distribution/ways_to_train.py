@@ -1,6 +1,7 @@
 """One config in processes of its own: on one device, several, in workers."""
 
 import csv
+import functools
 import os
 import sys
 
@@ -47,12 +48,26 @@ def build_in_float64(config):
     return copy_model(build_model(config), "float64")
 
 
+class Teach:
+    """Has all runs that this process begins from now on have these teachers,
+    by path."""
+
+    def __init__(self, teachers):
+        self.teachers = teachers
+
+    def __call__(self):
+        training.train = functools.partial(
+            training.train, teachers=self.teachers
+        )
+
+
 class Prepare:
     """Has each process save its trained weights, and only the chief write in
     `run_dir`."""
 
-    def __init__(self, run_dir, float64):
+    def __init__(self, run_dir, float64, teachers):
         self.run_dir, self.float64 = run_dir, float64
+        self.teach = Teach(teachers)
 
     def __call__(self):
         cluster = find_cluster()
@@ -61,6 +76,7 @@ class Prepare:
             forbid_writing(f"{self.run_dir}/")
         if self.float64:
             training.build_model = build_in_float64
+        self.teach()
         path = f"{self.run_dir}-weights-{worker}"
         interrupted.observe(SaveWeights(path))
 
@@ -73,14 +89,14 @@ WAYS = {
 }
 
 
-def train(way, config, run_dir, float64=False, troubles=()):
+def train(way, config, run_dir, float64=False, troubles=(), teachers=()):
     """Trains in one of the `WAYS`; `troubles` are by worker.
 
     Returns:
         The trained weights in each process that came so far, the losses of
         each epoch, and the exit codes.
     """
-    named = {**WAYS[way], "before": Prepare(run_dir, float64)}
+    named = {**WAYS[way], "before": Prepare(run_dir, float64, teachers)}
     workers = {"two workers": 2, "four workers": 4}.get(way)
     if workers:
         processes = interrupted.start_workers(
