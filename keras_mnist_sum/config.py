@@ -7,11 +7,11 @@ Keras.
 """
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
+from keras_mnist_sum import config_json
 from keras_mnist_sum.config_checks import check_together
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
@@ -151,7 +151,7 @@ class Config:
 
     # === Optimization ===
     steps: int = setting(
-        2000, "optimizer steps of the whole run", range=(1, 10**9)
+        1500, "optimizer steps of the whole run", range=(1, 10**9)
     )
     epochs: float | None = setting(
         None,
@@ -173,7 +173,7 @@ class Config:
         "sum=2,difference=0.5 (default: 1 for each)",
     )
     optimizer: str = setting(
-        "adamw", "how a step follows from gradients", choices=OPTIMIZERS
+        "muon", "how a step follows from gradients", choices=OPTIMIZERS
     )
     learning_rate: float = setting(
         3e-3, "learning rate at its peak", range=(SMALLEST, 100)
@@ -209,6 +209,21 @@ class Config:
         None,
         "SHA-256 of the weights of the model that the run goes on from",
         flag=False,
+    )
+    teachers_sha256: tuple[str, ...] | None = setting(
+        None, "SHA-256 of each given teacher's file or weights", flag=False
+    )
+    train_teachers: int = setting(
+        0,
+        "teachers that the run trains itself first, in RUN/teachers: each is a "
+        "run by the same settings with a seed of its own",
+        range=(0, 100),
+    )
+    distillation_weight: float = setting(
+        0.7,
+        "share of the teachers' answers in what the outputs learn from, if "
+        "there are teachers; the labels have the rest",
+        range=(SMALLEST, 1),
     )
     seed: int = setting(
         0, "decides initial weights and all draws", range=(0, 2**31 - 1)
@@ -272,7 +287,7 @@ class Config:
         return {**vars(self), "custom_task": task and task.to_dict()}
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=2) + "\n"
+        return config_json.to_text(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
@@ -281,17 +296,4 @@ class Config:
         Raises:
             InputError: If the text is not such a config.
         """
-        try:
-            values = {**json.loads(text)}
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InputError(f"Not a config. Received: {error}") from None
-        if "average_shift" in values:  # Written by the first edition.
-            values["test_time_shift"] = values.pop("average_shift")
-            if isinstance(values.get("supervise"), str):
-                names = values["supervise"].split(",")
-                # Its default said what `None` says.
-                is_default = set(names) == set(cls.outputs)
-                values["supervise"] = None if is_default else names
-        if values.get("custom_task") is not None:
-            values["custom_task"] = Task.from_dict(values["custom_task"])
-        return cls(**values)
+        return cls(**config_json.read(text))

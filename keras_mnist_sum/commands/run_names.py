@@ -21,12 +21,15 @@ _SHORT = {
 def changes(config: Config) -> dict[str, Any]:
     """The settings that are not the preset's, in their order."""
     preset = presets.get(config.preset).config
-    return {
+    found = {
         field.name: value
         for field in dataclasses.fields(config)
         if (value := getattr(config, field.name)) != getattr(preset, field.name)
         and (field.name, value) != ("epochs", None)
     }
+    if sha256 := found.pop("teachers_sha256", None):
+        found["teachers"] = len(sha256)
+    return found
 
 
 def name(config: Config) -> str:

@@ -70,7 +70,7 @@ def write(
     info = info_of(model)
     if quantize == "all":
         # Integers have no NaN, and LiteRT Micro ends the process on one.
-        model = copy_model(model, without=PropagateNaN)
+        model = copy_model(model, without=(PropagateNaN,))
     with tempfile.TemporaryDirectory() as folder:
         signature = plain_signature(model, batch)
         save_functions(model, Path(folder), {"serving_default": signature})

@@ -78,7 +78,7 @@ def check_places(run: "Run") -> None:
             "`run_dir` must be writable. "
             f"Received: {str(run.path)!r} ({str(parent)!r} is no folder)"
         )
-    files = [run.config, run.environment, run.history, run.model]
+    files = [run.config, run.environment, run.history, run.steps, run.model]
     files += [run.results, run.overview, run.curves, run.lock_file]
     folders = [run.checkpoints, *run.saved_model.parents[:2]]
     for path in (*files, *folders, run.saved_model, run.tensorboard):
@@ -106,12 +106,33 @@ def check_writable(run: "Run") -> None:
 
 
 def check_config(run: "Run", config: Config) -> None:
-    """Refuses a run with another config than it began with.
+    """Refuses a run with another config than it began with, or with other
+    models.
 
     Raises:
         InputError: If they differ, or that of the run cannot be read.
     """
-    found = differences(run.read_config(), config)
+    begun = run.read_config()
+    for words, before, now in (
+        (
+            "model` must be the one",
+            begun.initial_weights,
+            config.initial_weights,
+        ),
+        (
+            "teachers` must be those",
+            begun.teachers_sha256,
+            config.teachers_sha256,
+        ),
+    ):
+        if before != now:
+            raise InputError(
+                f"`{words} that this run began with, if any. Received: "
+                f"{'others' if before and now else 'some' if now else 'none'} "
+                f"for {str(run.path)!r}, which began with "
+                f"{'some' if before else 'none'}"
+            )
+    found = differences(begun, config)
     if found:
         raise InputError(
             "`run_dir` belongs to a run with another config. Received: "

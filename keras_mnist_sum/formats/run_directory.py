@@ -46,6 +46,7 @@ class Run:
         config: JSON, what the run is.
         environment: JSON, on what it began: versions and machine.
         history: CSV, a row an epoch.
+        steps: CSV, a row some steps, of training alone.
         checkpoints: Folder, until the run is finished.
         model: The trained model.
         saved_model: The same as a SavedModel: the folder of its version.
@@ -55,6 +56,7 @@ class Run:
         lock_file: What the process that trains has locked.
         tensorboard: Folder, what TensorBoard shows.
         report: Folder, what `evaluate.py --report` writes.
+        teachers: Folder, the runs of the teachers that it trained itself.
     """
 
     def __init__(self, path: str | bytes | os.PathLike) -> None:
@@ -62,6 +64,7 @@ class Run:
         self.config = self.path / _CONFIG
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.csv"
+        self.steps = self.path / "steps.csv"
         self.checkpoints = self.path / _CHECKPOINTS
         self.model = self.path / _MODEL
         self.saved_model = self.path / "saved_model" / "1"
@@ -70,6 +73,7 @@ class Run:
         self.curves = self.path / "curves.png"
         self.tensorboard = self.path / "tensorboard"
         self.report = self.path / "report"
+        self.teachers = self.path / "teachers"
         self.lock_file = self.checkpoints / "lock"
 
     @classmethod

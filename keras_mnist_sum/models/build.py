@@ -153,7 +153,7 @@ def learned_tables(model: keras.Model) -> dict[str, np.ndarray]:
 def copy_model(
     model: keras.Model,
     dtype: str | None = None,
-    without: type[keras.layers.Layer] | None = None,
+    without: tuple[type[keras.layers.Layer], ...] = (),
 ) -> keras.Model:
     """The same layers and weights in a model of its own, not compiled.
 
@@ -168,8 +168,8 @@ def copy_model(
     """
 
     def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if without and isinstance(layer, without):
-            return keras.layers.Lambda(lambda inputs: inputs[0])
+        if isinstance(layer, without):
+            return keras.layers.Lambda(lambda x: keras.tree.flatten(x)[0])
         config = layer.get_config()
         if dtype and isinstance(layer, keras.layers.Layer):
             config["dtype"] = dtype  # An operation has none.

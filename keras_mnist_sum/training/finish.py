@@ -15,8 +15,6 @@ from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import learned_tables
-from keras_mnist_sum.reporting import curves
-from keras_mnist_sum.reporting import image_grids
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.training.optimization import sample_learning_rates
 from keras_mnist_sum.training.origin import data_digests
@@ -81,6 +79,8 @@ def finish(
         }
         write_text(run.results, json.dumps(report, indent=2) + "\n")
         trained = f"trained in {cost['training_seconds']:.0f} s"
+        if whole := cost.get("training_seconds_with_teachers"):
+            trained += f", {whole:.0f} s with its teachers"
         if cost["steps"] < config.steps:
             trained += f", ended by a callback after step {cost['steps']:,}"
         _logger.info(_summary(predictions.scores, held_out, mnist, trained))
@@ -118,6 +118,10 @@ def _draw(
     mnist: Mnist,
     predictions: Predictions,
 ) -> None:
+    # Not before the training, which would begin later.
+    from keras_mnist_sum.reporting import curves
+    from keras_mnist_sum.reporting import image_grids
+
     accuracies = predictions.scores.title()
     if not run.overview.is_file():
         title = f"{config.preset}: {accuracies}\n{mnist.description}"
@@ -131,4 +135,6 @@ def _draw(
             f"{config.head} heads"
         )
         rates = sample_learning_rates(config)
-        curves.save_curves(run.curves, run.history, config.task, title, rates)
+        curves.save_curves(
+            run.curves, run.history, config.task, title, rates, run.steps
+        )

@@ -3,30 +3,45 @@
 import copy
 import json
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.distribution import normalization
 from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import one_line
 from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.baselines import negative_probability
 from keras_mnist_sum.presets import as_config
+from keras_mnist_sum.training.fused_adamw import FusedAdamW
 from keras_mnist_sum.training.metrics import Metrics
 from keras_mnist_sum.training.metrics import check_metrics
 from keras_mnist_sum.training.metrics import copy_metric
 from keras_mnist_sum.training.metrics import metrics_of_classes
 from keras_mnist_sum.training.metrics import metrics_of_values
+from keras_mnist_sum.training.muon import Muon
 from keras_mnist_sum.training.schedules import SCHEDULES
 from keras_mnist_sum.training.schedules import Rate
 
 
 def adamw(config: Config, rate: Rate) -> keras.Optimizer:
     """AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101)."""
-    return keras.optimizers.AdamW(
+    return FusedAdamW(
+        rate,
+        weight_decay=config.weight_decay,
+        beta_1=config.beta_1,
+        beta_2=config.beta_2,
+    )
+
+
+def muon(config: Config, rate: Rate) -> keras.Optimizer:
+    """AdamW, and Muon for convolutions
+    (https://kellerjordan.github.io/posts/muon/)."""
+    return Muon(
         rate,
         weight_decay=config.weight_decay,
         beta_1=config.beta_1,
@@ -51,7 +66,12 @@ def adadelta(config: Config, rate: Rate) -> keras.Optimizer:
     )
 
 
-OPTIMIZERS = {"adamw": adamw, "sgd": sgd, "adadelta": adadelta}
+OPTIMIZERS = {
+    "adamw": adamw,
+    "muon": muon,
+    "sgd": sgd,
+    "adadelta": adadelta,
+}
 DIGIT_LOSSES = {
     "cross_entropy": keras.losses.sparse_categorical_crossentropy,
     "negative_probability": negative_probability,
@@ -107,18 +127,28 @@ def compile_model(
             copy_metric(metric) if has_replicas else metric
             for metric in extra[name]
         ]
-    # What is not supervised is measured, and teaches nothing.
-    weights = {name: float(name in config.supervised) for name in losses}
     model.compile(
         optimizer,
         loss=losses,
-        loss_weights=weights | (config.loss_weights or {}),
+        loss_weights=loss_weights(config, losses),
         metrics=measured,
     )
     model.optimizer.build(model.trainable_variables)
     if not has_replicas:
+        if keras.backend.backend() == "tensorflow":
+            for layer in normalization.layers(model):
+                normalization.fuse(layer)
         _create_metrics(model, has_own=any(extra.values()))
     return model
+
+
+def loss_weights(config: Config, outputs: Iterable[str]) -> dict[str, float]:
+    """The factor of each output's loss in the one that is minimized.
+
+    What is not supervised is measured, and teaches nothing.
+    """
+    weights = {name: float(name in config.supervised) for name in outputs}
+    return weights | (config.loss_weights or {})
 
 
 def make_optimizer(config: Config) -> keras.Optimizer:
@@ -134,6 +164,34 @@ def make_optimizer(config: Config) -> keras.Optimizer:
         return _rebuild(config.custom_optimizer)
     except Exception as error:
         raise _not_an_optimizer(error) from error
+
+
+def check_replicas(config: Config, replicas: int) -> None:
+    """Refuses an optimizer that several replicas do not make one run of.
+
+    Keras clips the gradient of each before it sums them up, and cannot trace
+    what it does every few steps.
+
+    Args:
+        config: The run.
+        replicas: Copies of the model that train together.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if replicas == 1 or config.custom_optimizer is None:
+        return
+    optimizer = make_optimizer(config)
+    names = ["clipnorm", "global_clipnorm", "clipvalue"]
+    names += ["gradient_accumulation_steps"]
+    names += ["ema_overwrite_frequency"] * bool(optimizer.use_ema)
+    for name in names:
+        if value := getattr(optimizer, name):
+            raise InputError(
+                f"`optimizer` must be one without {name} on several devices: "
+                "leave it out, or use strategy='single'. "
+                f"Received: {name}={value!r} for {replicas} replicas"
+            )
 
 
 def optimizer_to_dict(optimizer: Any) -> dict[str, Any]:

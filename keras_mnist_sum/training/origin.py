@@ -1,4 +1,4 @@
-"""What a run began with: its data and its first weights."""
+"""What a run began with: its data and its metrics."""
 
 import contextlib
 import hashlib
@@ -23,22 +23,6 @@ def data_digests(mnist: Mnist, config: Config) -> dict[str, str]:
         "training": mnist.split(config.validation_fraction).digest(),
         "test": test.hexdigest(),
     }
-
-
-def check_initial_weights(run: Run, config: Config) -> None:
-    """Refuses other weights to start from than the run began with.
-
-    Raises:
-        InputError: If they differ.
-    """
-    begun = run.read_config().initial_weights if run.has_begun else None
-    if run.has_begun and begun != config.initial_weights:
-        began = "began with none" if begun is None else "began with another"
-        raise InputError(
-            "`model` must be the one that this run began with, if any. "
-            f"Received: {'one' if config.initial_weights else 'none'}, for "
-            f"{str(run.path)!r}, which {began}"
-        )
 
 
 def check_checkpoint(checkpoint: Checkpoint, notes: dict, run: Run) -> None:

@@ -20,7 +20,11 @@ class Results(dict[str, Any]):
       training set, or `None` where there are none;
     - `table_cells_right`: the right cells, of 100, of each learned table;
     - `parameters`, `multiply_adds` of an image, `steps` really taken, `epochs`,
-      and `training_seconds`.
+      and `training_seconds`;
+    - of a run with teachers, `distillation_weight`, `teachers` (of each its
+      `path`, `sha256` and `training_seconds`, with those of its own teachers,
+      or `None` where one is no run) and `training_seconds_with_teachers`, of
+      all together.
 
     Choose between runs by `validation`, so that the test set stays unseen.
 

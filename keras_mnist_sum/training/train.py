@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.formats import pretrained
+from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.keras_file import check_loadable
 from keras_mnist_sum.formats.run_checks import check_writable
@@ -34,15 +37,23 @@ from keras_mnist_sum.training.arguments import check_callbacks
 from keras_mnist_sum.training.arguments import combine
 from keras_mnist_sum.training.devices import devices_for
 from keras_mnist_sum.training.devices import end_together
+from keras_mnist_sum.training.distillation import load_teacher
+from keras_mnist_sum.training.distillation import teach
 from keras_mnist_sum.training.finish import finish
 from keras_mnist_sum.training.fit import fit
+from keras_mnist_sum.training.introduction import introduction
 from keras_mnist_sum.training.metrics import Metrics
 from keras_mnist_sum.training.metrics import check_metrics
 from keras_mnist_sum.training.metrics import columns
 from keras_mnist_sum.training.optimization import compile_model
+from keras_mnist_sum.training.own_teachers import train_own_teachers
 from keras_mnist_sum.training.process import default_settings
 from keras_mnist_sum.training.process import seeded
 from keras_mnist_sum.training.results import Results
+from keras_mnist_sum.training.teachers import Teacher
+from keras_mnist_sum.training.teachers import find_teachers
+from keras_mnist_sum.training.teachers import teachers_report
+from keras_mnist_sum.training.teachers import with_teachers
 from keras_mnist_sum.utils import console
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -57,6 +68,7 @@ def train(
     data: Mnist | Arrays | None = None,
     task: Task | None = None,
     model: keras.Model | None = None,
+    teachers: Sequence[AnyModel] = (),
     optimizer: keras.Optimizer | str | None = None,
     metrics: Metrics | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -91,9 +103,13 @@ def train(
         model: A model to go on from, with the outputs of the task and, unless
             the config says `"auto"`, in its precision. A copy is trained; the
             config's backbone, head and width are then those of another model.
-        optimizer: A Keras optimizer, or its name, in place of what the config
-            says of optimizer, learning rate and weight decay. A new one like it
-            is made; Keras's schedules may be in it.
+        teachers: Run directories, `.keras` files or Keras models, whose answers
+            the model learns from beside the labels, as `distillation.teach`
+            has it; they stay as they are.
+        optimizer: A Keras optimizer, or Keras's name of one, in place of what
+            the config says of optimizer, learning rate and weight decay; the
+            package's own are `Config(optimizer=...)`. A new one like it is
+            made; Keras's schedules may be in it.
         metrics: By output, Keras metrics to log beside the accuracy, such as
             `{"sum": keras.metrics.SparseTopKCategoricalAccuracy(3)}`.
         callbacks: Keras callbacks of your own. They see one `fit`, with epochs
@@ -121,9 +137,9 @@ def train(
     Raises:
         InputError: If an argument, the data, the directory or the devices
             cannot be used, the directory belongs to a run with another config,
-            data or `model`, the model could not be loaded afterwards,
-            TensorBoard is asked for and not installed, or another run trains in
-            the process.
+            data, `model` or `teachers`, the model could not be loaded
+            afterwards, TensorBoard is asked for and not installed, or another
+            run trains in the process.
         DivergedError: If the loss or a weight is no longer finite.
         WorkerLostError: If another worker has ended.
         Stopped: On SIGINT, SIGTERM or SIGHUP, after the running step.
@@ -133,32 +149,33 @@ def train(
     data = None if data is None else as_mnist(data)
     model = None if model is None else load_model(model)
     config = combine(config, data, task, model, optimizer)
+    committee = find_teachers(teachers)
+    config = with_teachers(config, committee)
     check_callbacks(callbacks, config)
-    metric_names = columns(check_metrics(metrics, config.task))
+    check_metrics(metrics, config.task)
     with (
         default_settings(),
         console.setup_logging(verbose),
         StopRequests() as requests,
         contextlib.ExitStack() as stack,
     ):
-        origin.check_initial_weights(Run(run_dir), config)
         run = Run.open(run_dir, config)
         if run.has_begun:
             config = config.as_begun(run.read_config())
-        is_trained = run.is_scored
-        if is_trained:
+        if run.is_scored:
             origin.check_results(run, config, data)
         if run.is_finished:
             _logger.info(f"run    {run.path} was finished before")
             return _results(run)
 
-        devices = devices_for(strategy, run)
+        devices = devices_for(strategy, run, config)
         stack.enter_context(devices.errors())
-        devices.check_batch_size(config.batch_size)
         if devices.is_chief:
             check_writable(run)
         else:
             console.LOGGER.setLevel(logging.CRITICAL)
+        if not run.is_scored:
+            committee = [load_teacher(x, config) for x in committee]
         mnist = data or load_mnist(config.data, config.data_dir)
         if devices.is_chief:
             for warning in plausibility.warnings(mnist, pretrained.read_digits):
@@ -166,13 +183,63 @@ def train(
         split = mnist.split(config.validation_fraction)
         pipeline.check_batch_size(config.batch_size, len(split.images))
         config = _settled(config, mnist, devices).with_steps(len(split.images))
+        train_one = functools.partial(
+            _train_one,
+            mnist=mnist,
+            split=split,
+            devices=devices,
+            model=model,
+            requests=requests,
+            checkpoint_every=checkpoint_every,
+            verbose=verbose,
+        )
+        if config.train_teachers and not run.is_scored:
+            committee += train_own_teachers(
+                run, config, mnist, devices, train_one
+            )
+        train_one(
+            run,
+            config,
+            teachers=committee,
+            metrics=metrics,
+            callbacks=callbacks,
+            tensorboard=tensorboard,
+        )
+        return _results(run) if devices.is_chief else Results()
 
+
+def _train_one(
+    run: Run,
+    config: Config,
+    *,
+    mnist: Mnist,
+    split: Split,
+    devices: Distribution,
+    model: keras.Model | None,
+    teachers: Sequence[Teacher] = (),
+    metrics: Metrics | None = None,
+    tensorboard: bool = False,
+    **named: Any,
+) -> None:
+    """Trains, scores and exports one run, of which all is known.
+
+    Args:
+        run: Its directory.
+        config: The run, settled.
+        mnist: The data, and `split` of it.
+        devices: What trains.
+        model: As for `train`, as are `metrics` and `tensorboard`.
+        teachers: What it learns from beside the labels.
+        named: What else `fit` takes.
+    """
+    is_trained = run.is_scored
+    with contextlib.ExitStack() as stack:
         stack.enter_context(seeded(config.seed, config.deterministic))
         if is_trained:
             built = load_model(run.model)
         else:
-            built = _build(config, devices, model, metrics)
-            _logger.info(_introduction(mnist, split, config, built, devices))
+            built = _build(config, devices, model, metrics, teachers)
+            _logger.info(introduction(mnist, split, config, built, devices))
         if devices.is_chief:
             stack.enter_context(run.lock())
             run.begin(config, devices.replicas)
@@ -185,12 +252,9 @@ def train(
                 config,
                 split,
                 devices=devices,
-                requests=requests,
-                metrics=metric_names,
-                callbacks=callbacks,
-                checkpoint_every=checkpoint_every,
-                verbose=verbose,
+                metrics=columns(check_metrics(metrics, config.task)),
                 tensorboard=tensorboard,
+                **named,
             )
             cost = {
                 "parameters": built.count_params(),
@@ -198,11 +262,11 @@ def train(
                 "steps": state.step,
                 "epochs": state.step * config.batch_size / len(split.images),
                 "training_seconds": round(state.seconds, 2),
+                **teachers_report(teachers, config, state.seconds),
             }
         if devices.is_chief:
             finish(built, run, config, mnist, cost, tensorboard)
         end_together(devices, run)
-        return _results(run) if devices.is_chief else Results()
 
 
 def _settled(config: Config, mnist: Mnist, devices: Distribution) -> Config:
@@ -221,37 +285,14 @@ def _build(
     devices: Distribution,
     model: keras.Model | None,
     metrics: Metrics | None,
+    teachers: Sequence[Teacher],
 ) -> keras.Model:
     with devices.strategy.scope():
         built = copy_model(model) if model else build_model(config)
         check_loadable(built)
-        return compile_model(devices.adapt(built), config, metrics=metrics)
-
-
-def _introduction(
-    mnist: Mnist,
-    split: Split,
-    config: Config,
-    model: keras.Model,
-    devices: Distribution,
-) -> str:
-    steps_per_epoch = -(-len(split.images) // config.batch_size)
-    own = config.custom_optimizer
-    optimizer = own["class_name"] if own else config.optimizer
-    network = f"{config.backbone}, {config.head} heads"
-    if config.initial_weights:
-        network = "the given one"
-    return (
-        f"data   {mnist.description}: {len(split.images):,} images to train "
-        f"on, {len(split.validation_images):,} for validation, "
-        f"{len(mnist.test_images):,} to test\n"
-        f"model  {network}: "
-        f"{model.count_params():,} parameters, "
-        f"{count_multiply_adds(model) / 1e6:.1f} million multiply-adds per "
-        f"image\ntrain  {config.steps:,} steps of {config.batch_size} "
-        f"({steps_per_epoch:,} an epoch), {optimizer} in "
-        f"{config.precision} on {devices}"
-    )
+        built = compile_model(devices.adapt(built), config, metrics=metrics)
+        teach(built, [teacher.model for teacher in teachers], config)
+    return built
 
 
 def _results(run: Run) -> Results:

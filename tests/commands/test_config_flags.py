@@ -43,6 +43,8 @@ FLAGS = {
     "beta_1": ("0.5", 0.5),
     "beta_2": ("0.5", 0.5),
     "weight_decay": ("0", 0.0),
+    "train_teachers": ("2", 2),
+    "distillation_weight": ("0.5", 0.5),
     "seed": ("3", 3),
     "deterministic": (None, False),
 }
@@ -67,7 +69,8 @@ def test_flag_sets_its_field_and_no_other(name):
 
 def test_every_field_has_help_and_what_a_flag_can_say_has_one():
     without_flag = {
-        *("preset", "custom_task", "custom_optimizer", "initial_weights")
+        *("preset", "custom_task", "custom_optimizer", "initial_weights"),
+        "teachers_sha256",
     }
     assert FLAGS.keys() | without_flag == FIELDS.keys()
     parser = cli.ArgumentParser()

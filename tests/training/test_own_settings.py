@@ -41,7 +41,8 @@ CONFIG = Config(
 
 def metrics():
     top3 = keras.metrics.SparseTopKCategoricalAccuracy(3, name="top3")
-    return {"sum": top3, "digit": ["sparse_categorical_crossentropy"]}
+    overlap = keras.metrics.MeanIoU(10, "iou", sparse_y_pred=False)
+    return {"sum": top3, "digit": ["sparse_categorical_crossentropy", overlap]}
 
 
 def callbacks(folder):
@@ -153,6 +154,17 @@ def test_metrics_and_weighted_losses_are_in_the_history(whole):
                 row[f"{of}digit_loss"],
                 rtol=1e-3,
             )
+            assert 0 < row[f"{of}digit_iou"] <= 1
+
+
+def test_steps_have_those_metrics_that_are_means(whole):
+    with open(Run(whole[0] / "run").steps) as file:
+        found = set(next(csv.reader(file)))
+    expected = {"loss", "step", "sum_top3"}
+    expected |= {"digit_sparse_categorical_crossentropy"}
+    for name in CONFIG.task:
+        expected |= {f"{name}_loss", f"{name}_accuracy"}
+    assert found == expected
 
 
 @pytest.mark.parametrize("display", [EpochLines, Progress])
