@@ -1,4 +1,4 @@
-"""`curves.png`: how a run went, drawn from its `history.csv`."""
+"""`curves.png`: how a run went, drawn from `history.csv` and `steps.csv`."""
 
 import csv
 import io
@@ -23,8 +23,10 @@ from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.atomic_files import read_text
 
+_MOST = 40  # points of a line of training, each a mean
+
 # Told apart without colour vision, too: by their markers.
-_TRAINING: dict[str, Any] = dict(color=RIGHT, marker="o", markersize=4)
+_TRAINING: dict[str, Any] = dict(color=RIGHT, marker="o", markersize=3)
 _VALIDATION: dict[str, Any] = dict(color=WRONG, marker="D", markersize=4)
 
 
@@ -43,8 +45,11 @@ def read_history(path: Path, task: Task) -> list[dict[str, float]]:
     Raises:
         InputError: If it cannot be read, or is another kind of file.
     """
+    return _read(path, task, {"step", "learning_rate"})
+
+
+def _read(path: Path, task: Task, needed: set[str]) -> list[dict[str, float]]:
     rows = csv.DictReader(io.StringIO(read_text(path)))
-    needed = {"step", "learning_rate"}
     for name in task:
         needed |= {f"{name}_loss", f"{name}_accuracy"}
     try:
@@ -59,14 +64,19 @@ def read_history(path: Path, task: Task) -> list[dict[str, float]]:
 
 
 def save_curves(
-    path: Path, history: Path, task: Task, title: str, rates: np.ndarray
+    path: Path,
+    history: Path,
+    task: Task,
+    title: str,
+    rates: np.ndarray,
+    steps: Path | None = None,
 ) -> None:
     """Draws wrong answers and loss of each output, in training and validation,
     and the learning rate.
 
-    What it shows of training is the mean over an epoch, while the weights
-    changed, drawn across the steps of the epoch; validation has the weights of
-    its end.
+    What it shows of training are means over some steps, while the weights
+    changed, drawn across these steps; validation has the weights of an epoch's
+    end.
 
     Args:
         path: The PNG file to write.
@@ -75,11 +85,22 @@ def save_curves(
         title: A line for the top.
         rates: Float array of shape `(2, points)`: steps, from 0 to the last
             one of the run, and the scheduled learning rate at each.
+        steps: The run's `steps.csv`. Without one, as a run of an earlier
+            version is, or without rows in it, training is shown by its means
+            over an epoch.
 
     Raises:
-        InputError: If the history cannot be read, or the picture not written.
+        InputError: If a file cannot be read, or the picture not written.
     """
     rows = read_history(history, task)
+    training, over = rows, "an epoch"
+    if steps and steps.is_file() and len(read_text(steps).splitlines()) > 1:
+        training = _read(steps, task, {"step"})
+    _add_begins(training, rows)
+    if training is not rows:
+        count = training[-1]["step"] - training[0]["begin"]
+        training = _means(training, _MOST)
+        over = f"about {count / len(training):,.0f} steps"
     columns = min(len(task), 3)
     bands = -(-len(task) // columns)
     figure = new_figure(title, WIDTH, 0.9 + 3.6 * bands + 1.5)
@@ -91,8 +112,8 @@ def save_curves(
         upper = figure.add_subplot(grid[2 * band, column])
         lower = figure.add_subplot(grid[2 * band + 1, column])
         set_title(upper, name, pad=16)
-        _draw(upper, rows, f"{name}_accuracy", _wrong, "{:.2f} %")
-        _draw(lower, rows, f"{name}_loss", float, "{:,.3f}")
+        _draw(upper, training, rows, f"{name}_accuracy", _wrong, "{:.2f} %")
+        _draw(lower, training, rows, f"{name}_loss", float, "{:,.3f}")
         lower.set_xlabel("step", fontsize=9)
         if column == 0:
             upper.set_ylabel("wrong, %", fontsize=9)
@@ -102,7 +123,7 @@ def save_curves(
     _draw_rate(figure.add_subplot(grid[-1, :]), rows, rates)
     figure.legend(
         handles=[
-            Line2D([], [], **_TRAINING, label="training: mean over an epoch"),
+            Line2D([], [], **_TRAINING, label=f"training: mean over {over}"),
             Line2D([], [], **_VALIDATION, label="validation: after an epoch"),
         ][: 1 + (f"val_{next(iter(task))}_loss" in rows[0])],
         fontsize=8,
@@ -114,12 +135,44 @@ def save_curves(
         figure.savefig(partial)
 
 
+def _add_begins(
+    training: list[dict[str, float]], epochs: list[dict[str, float]]
+) -> None:
+    """After which step each mean begins: that of the row before, or the last
+    one of an epoch. The first row of a run that went on from a checkpoint
+    without rows is of its epoch."""
+    ends = np.array([0.0, *(row["step"] for row in epochs)])
+    before = 0.0
+    for row in training:
+        epoch = ends[np.searchsorted(ends, row["step"]) - 1]
+        row["begin"] = max(before, float(epoch))
+        before = row["step"]
+
+
+def _means(rows: list[dict[str, float]], most: int) -> list[dict[str, float]]:
+    """At most so many rows: means of neighbours, weighted by their steps."""
+    weights = np.array([row["step"] - row["begin"] for row in rows])
+    found = []
+    for part in np.array_split(np.arange(len(rows)), min(most, len(rows))):
+        mean = {"step": rows[part[-1]]["step"]}
+        mean["begin"] = rows[part[0]]["begin"]
+        for name in rows[0]:
+            values = [rows[i][name] for i in part]
+            value = float(np.average(values, weights=weights[part]))
+            # These are differences of float32: off by some millionths.
+            is_share = name.endswith("_accuracy")
+            mean.setdefault(name, round(value, 4) if is_share else value)
+        found.append(mean)
+    return found
+
+
 def _wrong(accuracy: float) -> float:
     return 100 * (1 - accuracy)
 
 
 def _draw(
     axes: Axes,
+    training: list[dict],
     rows: list[dict],
     name: str,
     convert: Callable[[float], float],
@@ -127,14 +180,15 @@ def _draw(
 ) -> None:
     """Draws training, each mean over the steps that it was taken of, and
     validation, and says where they ended."""
-    ends = np.array([row["step"] for row in rows])
-    begins = np.array([0, *ends[:-1]])
-    values = [convert(row[name]) for row in rows]
+    ends = np.array([row["step"] for row in training])
+    begins = np.array([row["begin"] for row in training])
+    values = [convert(row[name]) for row in training]
     axes.errorbar(
         (begins + ends) / 2, values, xerr=(ends - begins) / 2, **_TRAINING
     )
     last = [(f"● {words.format(values[-1])}", _TRAINING["color"])]
     if f"val_{name}" in rows[0]:
+        ends = np.array([row["step"] for row in rows])
         values = [convert(row[f"val_{name}"]) for row in rows]
         axes.plot(ends, values, **_VALIDATION)
         last.append((f"◆ {words.format(values[-1])}", _VALIDATION["color"]))

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
 from keras_mnist_sum.data.mnist import Split
 from keras_mnist_sum.distribution.devices import Distribution
+from keras_mnist_sum.distribution.shared_validation import SharedValidation
 from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import checkpoints
@@ -37,7 +39,7 @@ def fit(
     *,
     devices: Distribution,
     requests: StopRequests,
-    metrics: Sequence[str] = (),
+    metrics: Mapping[str, bool],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_every: int | None = None,
     verbose: int = 0,
@@ -52,7 +54,7 @@ def fit(
         split: The data.
         devices: What trains; all workers must call this together.
         requests: Looked at after each step.
-        metrics: What the logs call the user's own.
+        metrics: What the logs call the user's own, and whether each is a mean.
         callbacks: The user's own.
         checkpoint_every: Steps between checkpoints. Default: about 30 seconds.
         verbose: As `displays` has it.
@@ -87,7 +89,7 @@ def fit(
 
     # The order is the contract. Callbacks of the user come first: what they
     # add to the logs is in the history, and when they stop the training, the
-    # checkpoint says so. Then come the summaries, the history's row, and the
+    # checkpoint says so. Then come the history's row, the summaries, and the
     # checkpoint that counts both: whatever a kill leaves after the newest
     # checkpoint is written again. A signal is obeyed once that is saved.
     chief, memory = devices.is_chief, Memory(callbacks, checkpoint)
@@ -98,8 +100,13 @@ def fit(
         memory,
         CheckLogs(),
         *displays(config, state, verbose if chief else 0),
+        WriteHistory(
+            run=run if chief else None,
+            state=state,
+            outputs=config.task,
+            metrics=metrics,
+        ),
         *_summaries(run, config, split, state, tensorboard and chief),
-        WriteHistory(path=run.history if chief else None, state=state),
         SaveCheckpoints(
             folder=run.checkpoints,
             state=state,
@@ -147,15 +154,19 @@ def _run_segments(
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     validation: dict[str, Any] = {}
+    shared = None
     if len(split.validation_images):
         dataset = pipeline.validation_dataset(
             split.validation_images, split.validation_labels, config
         )
-        validation = {
-            "validation_data": devices.repeat(dataset),
-            "validation_steps": len(dataset),
-        }
-    one_fit = _OneFit(callbacks, model, state)
+        if devices.replicas > 1:
+            shared = SharedValidation(model, dataset)
+        else:
+            validation = {
+                "validation_data": dataset.repeat(),
+                "validation_steps": len(dataset),
+            }
+    one_fit = _OneFit(callbacks, model, state, shared)
     one_fit.begin()
     for step, count, epoch, end in _segments(
         state.step, config.steps, state.steps_per_epoch
@@ -189,6 +200,7 @@ class _OneFit(keras.callbacks.CallbackList):
         callbacks: The callbacks.
         model: What is trained.
         state: Where the run is; its steps are counted here.
+        validation: What `fit` cannot do by itself, after each epoch.
     """
 
     def __init__(
@@ -196,6 +208,7 @@ class _OneFit(keras.callbacks.CallbackList):
         callbacks: list[keras.callbacks.Callback],
         model: keras.Model,
         state: RunState,
+        validation: SharedValidation | None = None,
     ) -> None:
         super().__init__(
             callbacks,
@@ -206,6 +219,7 @@ class _OneFit(keras.callbacks.CallbackList):
             steps=state.steps_per_epoch,
         )
         self.state = state
+        self.validation = validation
         self.last_logs: dict | None = None
 
     def begin(self) -> None:
@@ -221,6 +235,11 @@ class _OneFit(keras.callbacks.CallbackList):
     def on_train_end(self, logs: Any = None) -> None:
         """A segment ends."""
         self.last_logs = logs
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.validation:
+            logs.update(self.validation(self))  # `on_train_end` gets it, too.
+        super().on_epoch_end(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         in_epoch = self.state.step % self.state.steps_per_epoch

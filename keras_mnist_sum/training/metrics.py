@@ -80,13 +80,13 @@ def check_metrics(
     return found
 
 
-def columns(metrics: dict[str, list[Metric]]) -> list[str]:
-    """How the logs call them."""
-    return [
-        f"{output}_{_name(metric)}"
+def columns(metrics: dict[str, list[Metric]]) -> dict[str, bool]:
+    """How the logs call them, and whether each is a mean over examples."""
+    return {
+        f"{output}_{_name(metric)}": _is_mean(metric)
         for output, found in metrics.items()
         for metric in found
-    ]
+    }
 
 
 def copy_metric(metric: Metric) -> Metric:
@@ -120,6 +120,17 @@ def _name(metric: Any) -> str:
     if isinstance(metric, type) or not callable(metric):
         return ""
     return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _is_mean(metric: Metric) -> bool:
+    """Also functions are; a root of a mean is a `Mean` to Keras, but none."""
+    found = keras.metrics.get(metric) if isinstance(metric, str) else metric
+    if not isinstance(found, keras.metrics.Metric):
+        return True
+    mean, wrapper = keras.metrics.Mean, keras.metrics.MeanMetricWrapper
+    updates = (mean.update_state, wrapper.update_state)
+    kind: Any = type(found)
+    return kind.result is mean.result and kind.update_state in updates
 
 
 def _rounds_to(values: Tensor, predictions: Tensor) -> Tensor:

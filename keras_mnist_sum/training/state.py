@@ -26,7 +26,8 @@ class RunState:
         seconds: What they took, in this process and earlier ones, with tracing,
             validation, checkpoints and callbacks, but without summaries.
         history: The epochs so far, a dict each.
-        points: Of the running epoch, what the summaries will show.
+        points: What Keras logged after some steps: `step`, `done` (steps of
+            its epoch) and means over the epoch so far.
         stopped_early: Whether a callback ended the training.
         has_ended: Whether the training is over, `on_train_end` included.
         signal: The signal that all workers obey after this step, if any.
@@ -64,7 +65,13 @@ class RunState:
             and 0 <= seconds < math.inf
             and _are_rows(history, "epoch", "step")
             and [row["epoch"] for row in history] == [*range(1, epochs + 1)]
-            and _are_rows(points, "step", "done")
+            and all("learning_rate" in row for row in history)
+            and _are_rows(points, "step")
+            and all(
+                point["step"] <= step
+                and point.get("done") == self._in_epoch(point["step"])
+                for point in points
+            )
         ):
             raise InputError(
                 "The checkpoint is not one of this run: start again in another "
@@ -91,7 +98,10 @@ class RunState:
     @property
     def steps_in_epoch(self) -> int:
         """Steps done in the epoch of the last step: from 1 on."""
-        return (self.step - 1) % self.steps_per_epoch + 1
+        return self._in_epoch(self.step)
+
+    def _in_epoch(self, step: int) -> int:
+        return (step - 1) % self.steps_per_epoch + 1
 
     @property
     def ends_epoch(self) -> bool:
@@ -133,7 +143,7 @@ def _are_rows(rows: Any, *increasing: str) -> bool:
     if not isinstance(rows, list) or not all(
         isinstance(row, dict)
         and all(map(_is_number, row.values()))
-        and {*increasing, "learning_rate"} <= set(row)
+        and {*increasing} <= set(row)
         for row in rows
     ):
         return False

@@ -34,9 +34,9 @@ def write_history(path, epochs=3, validation=True, task=CONFIG.task, **values):
         writer.writerows(rows)
 
 
-def save_curves(path, history, config=CONFIG):
+def save_curves(path, history, config=CONFIG, steps=None):
     rates = sample_learning_rates(config)
-    curves.save_curves(path, history, config.task, TITLE, rates)
+    curves.save_curves(path, history, config.task, TITLE, rates, steps)
 
 
 @pytest.mark.parametrize("validation", [True, False])
@@ -76,6 +76,67 @@ def test_curves_show_every_row_of_the_history(
     assert list(dots.get_xdata()) == steps
     assert list(dots.get_ydata()) == [0.001] * epochs
     assert figure.get_suptitle().startswith(TITLE)
+
+
+def test_steps_show_training_within_the_epochs(tmp_path, drawn):
+    """As means over as many steps as there is room for."""
+    write_history(tmp_path / "h.csv")
+    steps = tmp_path / "s.csv"
+    lines = ["step," + ",".join(f"{x}_loss,{x}_accuracy" for x in CONFIG.task)]
+    lines += [f"{step}" + 3 * f",{step},0.5" for step in range(1, 81)]
+    steps.write_text("\n".join(lines))
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv", steps=steps)
+    check_texts(drawn[0])
+    _, loss, *_ = drawn[0].axes
+    training, validated = loss.get_lines()
+    assert list(training.get_xdata()) == [*range(1, 80, 2)]
+    assert list(training.get_ydata()) == [x + 0.5 for x in range(1, 80, 2)]
+    assert list(validated.get_xdata()) == [5, 10, 12]
+    labels = [x.get_text() for x in drawn[0].legends[0].get_texts()]
+    assert labels[0] == "training: mean over about 2 steps"
+    # Means from float32 are off by little, to both sides of what is flawless.
+    values = [0.5, 0.75, 0.9999999, 1.0000001]
+    lines[1:] = [f"{i + 1}" + 3 * f",1,{x}" for i, x in enumerate(values)]
+    steps.write_text("\n".join(lines))
+    save_curves(tmp_path / "c.png", tmp_path / "h.csv", steps=steps)
+    wrong = drawn[1].axes[0]
+    assert wrong.get_yscale() == "log"
+    least = wrong.get_ylim()[0]
+    assert list(wrong.get_lines()[0].get_ydata()) == [50, 25, least, least]
+    steps.write_text("step\n1\n")
+    with pytest.raises(InputError, match="not the history.*s.csv"):
+        save_curves(tmp_path / "c.png", tmp_path / "h.csv", steps=steps)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "step,loss\n"])
+def test_run_without_steps_is_shown_by_its_epochs(tmp_path, drawn, text):
+    write_history(tmp_path / "h.csv")
+    (tmp_path / "s.csv").write_text(text)
+    save_curves(
+        tmp_path / "c.png", tmp_path / "h.csv", steps=tmp_path / "s.csv"
+    )
+    [training, *_] = drawn[0].axes[0].get_lines()
+    assert list(training.get_xdata()) == [2.5, 7.5, 11]
+    [label, *_] = drawn[0].legends[0].get_texts()
+    assert label.get_text() == "training: mean over an epoch"
+
+
+def test_steps_that_begin_late_are_drawn_from_their_epoch_on(tmp_path, drawn):
+    """As of a run that went on from a checkpoint of an earlier version."""
+    write_history(tmp_path / "h.csv")
+    lines = ["step," + ",".join(f"{x}_loss,{x}_accuracy" for x in CONFIG.task)]
+    lines += [f"{step}" + 3 * ",0.5,0.5" for step in (7, 10, 12)]
+    (tmp_path / "s.csv").write_text("\n".join(lines))
+    save_curves(
+        tmp_path / "c.png", tmp_path / "h.csv", steps=tmp_path / "s.csv"
+    )
+    axes = drawn[0].axes[0]
+    [bars] = [x.get_segments() for x in axes.collections]
+    ends = [(5, 7), (7, 10), (10, 12)]
+    assert [tuple(bar[:, 0]) for bar in bars] == ends
+    assert list(axes.get_lines()[0].get_xdata()) == [6, 8.5, 11]
+    [label, *_] = drawn[0].legends[0].get_texts()
+    assert label.get_text() == "training: mean over about 2 steps"
 
 
 def test_each_panel_says_where_it_ended(tmp_path, drawn):

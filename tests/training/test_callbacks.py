@@ -94,6 +94,16 @@ def test_callbacks_of_a_run_that_goes_on_see_the_rest(config, tmp_path):
     training.train(config, tmp_path, callbacks=[record], verbose=0)
     rest = ["train", "epoch 1", 2, 3, 4, "validation", "end 1"]
     assert record.seen == rest + WHOLE[WHOLE.index("epoch 2") :]
+    # The means of its steps are those of its epochs, over the break, too.
+    run = Run(tmp_path)
+    with open(run.steps) as steps, open(run.history) as epochs:
+        points, rows = (list(csv.DictReader(x)) for x in (steps, epochs))
+    assert [int(point["step"]) for point in points] == [*range(1, 13)]
+    for name in ("loss", "sum_accuracy"):
+        values = [float(point[name]) for point in points]
+        means = [np.mean(values[i:j]) for i, j in ((0, 5), (5, 10), (10, 12))]
+        expected = [float(row[name]) for row in rows]
+        assert means == pytest.approx(expected, abs=1e-5)
 
 
 def test_early_stopping_ends_the_run_which_is_then_finished(config, tmp_path):

@@ -161,6 +161,8 @@ def restore(step, notes):
         (14, {"history": [{"epoch": 1}, {"epoch": 2}]}),
         (14, {"points": [{"step": 13}]}),
         (14, {"points": NOTES["points"] * 2}),
+        (14, {"points": [{"step": 14, "done": 1}]}),
+        (14, {"points": [{"step": 15, "done": 3}]}),
         (14, {"points": None}),
         (14, {"seconds": "long"}),
         (14, {"seconds": -1}),
@@ -177,7 +179,7 @@ def test_notes_that_do_not_fit_the_run_are_one_clear_line(step, changes):
 def test_notes_of_a_run_are_taken_over():
     state = restore(14, NOTES)
     assert state.notes() == NOTES and state.step == 14
-    ended = {**NOTES, "has_ended": True}
+    ended = {**NOTES, "has_ended": True, "points": []}
     assert restore(10, ended).history == ROWS  # A callback ended it.
 
 

@@ -8,6 +8,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.training.metrics import check_metrics
+from keras_mnist_sum.training.metrics import columns
 from keras_mnist_sum.training.optimization import compile_model
 from tests.strange_values import assert_refuses
 
@@ -34,6 +35,31 @@ def test_metric_that_cannot_measure_an_output_is_refused(metric):
     with pytest.raises(InputError, match="must measure.*Received") as error:
         compile_model(model, CONFIG, metrics={"sum": metric})
     assert str(error.value).isprintable()
+
+
+class Doubled(keras.metrics.SparseCategoricalAccuracy):
+    def result(self):
+        return 2 * super().result()
+
+
+def test_means_over_examples_are_told_from_other_metrics():
+    means = [
+        keras.metrics.SparseTopKCategoricalAccuracy(3, name="top3"),
+        keras.metrics.MeanSquaredError(),
+        "sparse_categorical_crossentropy",
+        fails,
+    ]
+    others = [keras.metrics.RootMeanSquaredError(), "AUC", Doubled("doubled")]
+    found = columns(check_metrics({"sum": means + others}, ["digit", "sum"]))
+    assert found == {
+        "sum_top3": True,
+        "sum_mean_squared_error": True,
+        "sum_sparse_categorical_crossentropy": True,
+        "sum_fails": True,
+        "sum_root_mean_squared_error": False,
+        "sum_AUC": False,
+        "sum_doubled": False,
+    }
 
 
 def test_what_is_no_metric_is_one_clear_line():

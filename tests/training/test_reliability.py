@@ -40,8 +40,8 @@ def config(npz):
 
 
 def outcome(run_dir):
-    """A hash of the weights, the history and the counts of a finished run,
-    and the names of what it left."""
+    """A hash of the weights, the history, the means of its steps and the counts
+    of a finished run, and the names of what it left."""
     run = Run(run_dir)
     weights = load_model(run.model).get_weights()
     digest = hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest()
@@ -51,12 +51,12 @@ def outcome(run_dir):
     for timed in (results, *history):
         timed.pop("training_seconds", None), timed.pop("seconds", None)
     names = sorted(str(p.relative_to(run_dir)) for p in run_dir.rglob("*"))
-    return digest, history, results, names
+    return digest, history, run.steps.read_text(), results, names
 
 
 @pytest.mark.slow
 def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
-    """26 times by SIGKILL: after some step, inside a write, at any time."""
+    """28 times by SIGKILL: after some step, inside a write, at any time."""
     assert interrupted.run(config, tmp_path / "whole") == 0
     expected = outcome(tmp_path / "whole")
     assert [int(row["epoch"]) for row in expected[1]] == list(range(1, 17))
@@ -65,6 +65,7 @@ def test_killed_run_ends_as_if_it_had_not_been(config, tmp_path):
     moments = ["begun", "written", "renamed"]
     kills = [(".ckpt", moment) for moment in moments]
     kills += [("history.csv", moment) for moment in moments]
+    kills += [("steps.csv", "begun"), ("steps.csv", "renamed")]
     kills += [draw.randint(1, 8) for _ in range(6)]
     draw.shuffle(kills)
     kills[:0] = [("config.json", "begun"), ("environment.json", "written")]

@@ -30,6 +30,7 @@ from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.training import train as training
+from keras_mnist_sum.training.callbacks import history as history_callback
 from keras_mnist_sum.training.callbacks import tensorboard
 from keras_mnist_sum.training.state import RunState
 from keras_mnist_sum.utils import atomic_files
@@ -166,7 +167,7 @@ def test_training_and_validation_share_charts(whole):
 
 @pytest.mark.slow
 def test_long_run_has_a_point_for_some_steps(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(tensorboard, "POINTS", 4)
+    monkeypatch.setattr(history_callback, "POINTS", 4)
     training.train(
         config, tmp_path, checkpoint_every=3, verbose=0, tensorboard=True
     )
@@ -179,10 +180,12 @@ def test_points_are_means_since_the_one_before():
         {"step": 3, "done": 3, "learning_rate": 0.1, "loss": 2.0},
         {"step": 5, "done": 5, "learning_rate": 0.2, "loss": 3.0},
     ]
-    first, second = tensorboard.means_between(points)
+    points.append({"step": 7, "done": 2, "loss": 1.0})  # of the next epoch
+    first, second, third = history_callback.means_between(points)
     assert first["loss"] == 2.0  # of the steps 1 to 3
     assert second["loss"] == pytest.approx(4.5)  # of the steps 4 and 5
     assert (second["step"], second["learning_rate"]) == (5, 0.2)
+    assert third == {"step": 7, "loss": 1.0}  # of the steps 6 and 7
 
 
 def test_pictures_and_config_are_there(config, whole):
@@ -217,6 +220,8 @@ def test_watching_changes_no_bit(config, whole, tmp_path):
         weights(whole), weights(tmp_path / "plain"), strict=True
     ):
         assert mine.tobytes() == other.tobytes()
+    steps = [Run(x).steps.read_text() for x in (whole, tmp_path / "plain")]
+    assert steps[0] == steps[1]
 
 
 @pytest.mark.slow

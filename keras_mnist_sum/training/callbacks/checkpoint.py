@@ -70,7 +70,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self.saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        # Between two epochs, metrics are those of validation.
+        # Between two epochs, metrics count nothing that goes on.
         if self.restored and self.state.step % self.state.steps_per_epoch:
             self.restored.restore(self.model, "metrics")
         self.restored = None

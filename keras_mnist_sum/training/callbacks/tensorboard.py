@@ -29,23 +29,23 @@ from keras_mnist_sum.reporting.samples import draw_samples
 from keras_mnist_sum.reporting.samples import draw_table
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.training.callbacks.history import means_between
 from keras_mnist_sum.training.state import RunState
 from keras_mnist_sum.training.state import learning_rate
 from keras_mnist_sum.utils import atomic_files
 from keras_mnist_sum.utils.quiet import system_errors
 
 TRAIN, VALIDATION = "train", "validation"
-POINTS = 200  # of a whole run, on the curves of training
 _SAMPLES = 10
 
 
 class WriteSummaries(keras.callbacks.Callback):
     """Writes curves, pictures and the config of a run for TensorBoard.
 
-    Training is a curve of some 200 points and one at the end of each epoch,
-    each the mean over the steps since the one before; validation has a point an
-    epoch. After each epoch come predictions for ten images, and the learned
-    tables. The seconds that this takes are not counted as training.
+    Training is a curve of the points that `WriteHistory` makes, each the mean
+    over the steps since the one before; validation has a point an epoch. After
+    each epoch come predictions for ten images, and the learned tables. The
+    seconds that this takes are not counted as training.
 
     Args:
         folder: Where to write. Files of epochs that the run has not done are
@@ -53,7 +53,7 @@ class WriteSummaries(keras.callbacks.Callback):
         config: The run.
         images: uint8 array of shape `(examples, 28, 28)`, to show some of.
         labels: Integer array of shape `(examples,)`.
-        state: Where the run is; its `points` are those of the running epoch.
+        state: Where the run is. Its points get the learning rate here.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class WriteSummaries(keras.callbacks.Callback):
         chosen = np.linspace(0, len(images) - 1, _SAMPLES).astype(int)
         self.images, self.labels = images[chosen], labels[chosen]
         self.state = state
-        self.spacing = -(-config.steps // POINTS)
         self.copy: keras.Model | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -88,22 +87,17 @@ class WriteSummaries(keras.callbacks.Callback):
                     self._write_epoch(row, [row])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        state = self.state
-        if state.ends_epoch or state.step % self.spacing == 0:
-            point = {
-                "step": state.step,
-                "done": state.steps_in_epoch,
-                "learning_rate": learning_rate(self.model),
-            }
-            means = {name: float(value) for name, value in logs.items()}
-            state.points.append({**means, **point})
+        points = self.state.points
+        if points and points[-1]["step"] == self.state.step:
+            points[-1]["learning_rate"] = learning_rate(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        row = {**logs, "epoch": epoch + 1, "step": self.state.step}
-        with self.state.untimed():
-            points = means_between(self.state.points)
-            self._write_epoch(row, points, self.model)
-        self.state.points = []
+        state = self.state
+        row = {**logs, "epoch": epoch + 1, "step": state.step}
+        begin = state.step - state.steps_in_epoch
+        points = [x for x in state.points if x["step"] > begin]
+        with state.untimed():
+            self._write_epoch(row, means_between(points), self.model)
 
     def _write_epoch(
         self, row: dict, points: list[dict], model: keras.Model | None = None
@@ -222,31 +216,6 @@ def _layout(task: Task) -> Any:
 def _write_summary(summary: Any) -> None:
     """Writes what a plugin of TensorBoard made."""
     tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
-
-
-def means_between(points: list[dict[str, float]]) -> list[dict[str, float]]:
-    """Means over the steps between points, from means since the epoch began.
-
-    Batches are of one size, so that the mean over all of them is the mean of
-    their means.
-
-    Args:
-        points: For each, `step`, `done` (steps of the epoch), `learning_rate`
-            and means over the epoch so far.
-    """
-    means, before = [], dict[str, float]()
-    for point in points:
-        done = before.get("done", 0)
-        mean = {
-            name: (value * point["done"] - before.get(name, 0) * done)
-            / (point["done"] - done)
-            for name, value in point.items()
-        }
-        for name in ("step", "learning_rate"):
-            mean[name] = point[name]
-        means.append(mean)
-        before = point
-    return means
 
 
 def _name(what: str) -> str:
