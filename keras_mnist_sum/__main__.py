@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from keras_mnist_sum.commands import cli
+from keras_mnist_sum.utils import fast_imports
 from keras_mnist_sum.utils.shell import called_as
 
 COMMANDS = (
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     argv = sys.argv[1:] if arguments is None else arguments
     prog = "python -m keras_mnist_sum"
     if arguments is None:
-        prog = called_as(prog)
+        prog, fast_imports.is_command = called_as(prog), True
 
     def parse() -> argparse.Namespace:
         parser = cli.ArgumentParser(prog=prog)

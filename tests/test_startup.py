@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 
 import keras_mnist_sum
-from benchmarks import startup
+from benchmarks.speed import startup
 from keras_mnist_sum import __main__
+from keras_mnist_sum.commands import cli
+from keras_mnist_sum.commands import train
+from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils import fast_imports
 
 ROOT = Path(__file__).parent.parent
 _HELP = """
@@ -44,6 +48,25 @@ from keras_mnist_sum import train
 print({name.partition(".")[0] for name in sys.modules} & {
     "tensorflow_datasets", "mlxtend", "onnxruntime", "onnx", "tf2onnx",
     "ai_edge_litert", "tensorflow_serving", "grpc"})
+"""
+# `train.py` until it opens its directory for the second time, in `train`.
+_COMMAND = """
+import gc, runpy, sys
+from keras_mnist_sum.formats.run_directory import Run
+opened = Run.open
+def again(path, config):
+    print(gc.isenabled(), "tensorflow" in sys.modules, [
+        name for name in ("pandas", "sklearn", "IPython", "matplotlib.pyplot",
+                          "matplotlib.figure") if name in sys.modules])
+    import keras, matplotlib.pyplot, pandas
+    print(keras.layers.Dense(1)(pandas.DataFrame({"x": [1.0]})).shape)
+    raise SystemExit
+def first(path, config):
+    Run.open = again
+    return opened(path, config)
+Run.open = first
+sys.argv = ["train.py", "--verbose", "0", "--run-dir", sys.argv[1]]
+runpy.run_path("train.py", run_name="__main__")
 """
 # As far as one system can be made to look like another: what Windows lacks is
 # hidden once what others need of it is imported.
@@ -151,6 +174,47 @@ def test_training_imports_nothing_that_it_does_not_need():
     """And says nothing. Reading a source, or exporting, brings its own."""
     result = python("-c", _TRAINING)
     assert (result.stdout, result.stderr) == ("set()\n", "")
+
+
+@pytest.mark.slow
+def test_a_command_starts_without_what_only_users_of_keras_need(tmp_path):
+    """And can import it afterwards."""
+    result = python("-c", _COMMAND, tmp_path / "run")
+    assert result.stdout == "True True []\n(1, 1)\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    "main", [__main__.main, lambda x=None: cli.main(train, "train.py", x)]
+)
+def test_only_a_process_of_its_own_is_taken_for_a_command(main, monkeypatch):
+    """A program that calls `main` may need what Keras takes along."""
+    monkeypatch.setattr(fast_imports, "is_command", False)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert not fast_imports.is_command
+    monkeypatch.setattr(sys, "argv", ["program", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert fast_imports.is_command
+
+
+def test_mnist_is_read_while_tensorflow_is_imported(monkeypatch, tmp_path):
+    done = []
+
+    def read(data, data_dir):
+        done.append((data, data_dir))
+
+    def import_tensorflow(what):
+        done.append("TensorFlow")
+        raise InputError("enough")
+
+    monkeypatch.setattr("keras_mnist_sum.data.sources.look_up_ahead", read)
+    monkeypatch.setattr(
+        "keras_mnist_sum.utils.quiet.import_tensorflow", import_tensorflow
+    )
+    flags = ["--data", "tfds", "--data-dir", "here", "--run-dir"]
+    assert __main__.main(["train", *flags, str(tmp_path / "run")]) == 2
+    assert done == [("tfds", "here"), "TensorFlow"]
 
 
 def test_other_systems_need_no_module_that_they_lack(tmp_path):

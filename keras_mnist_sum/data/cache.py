@@ -7,6 +7,8 @@ import io
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from keras_mnist_sum.utils.regular_files import open_regular
 
 _LARGEST = 2**30  # bytes
 _MOST_FILES = 8  # that are kept, the newest
+
+# What is being looked up, by the files that `decode` would read.
+_begun: dict[tuple[Path, ...], Future] = {}
 
 
 def folder() -> Path:
@@ -50,26 +55,21 @@ def cached(
     Raises:
         OSError: If a file is no regular one or too large, or changes meanwhile.
     """
-    files = list(files)
-    for each in files:  # Before any of them is read.
-        if os.stat(each).st_size > largest:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(each))
-    source = _digest(files, purpose)
-    try:
-        path = folder() / f"{source}.npz"
-    except RuntimeError:  # There is no home.
-        return decode()
-    try:
-        with open_regular(path) as kept:
-            seal = kept.readline(200)
-            content = kept.read(_LARGEST)
-        if seal == _seal(source, content):
-            return array_files.read_npz(io.BytesIO(content), None, _LARGEST)
-    except (OSError, ValueError):
-        pass
+    read = tuple(files)
+    begun = None if purpose else _begun.pop(read, None)
+    if begun:
+        source, arrays = begun.result()
+    else:
+        source, arrays = _look_up(read, purpose, largest)
+    if arrays is not None:
+        return arrays
     arrays = decode()
-    if _digest(files, purpose) != source:
+    if _digest(read, purpose) != source:
         raise OSError("it changed while it was read")
+    try:
+        path = _path(source)
+    except RuntimeError:  # There is no home.
+        return arrays
     file = io.BytesIO()
     np.savez(file, **arrays)
     with contextlib.suppress(InputError), atomic_write(path) as temporary:
@@ -78,7 +78,48 @@ def cached(
     return arrays
 
 
-def _digest(files: list[Path], purpose: str) -> str:
+def look_up_ahead(files: Iterable[Path], largest: int) -> Future:
+    """Begins to look up, in a thread, what `cached` will be asked for.
+
+    Args:
+        files: All files that `decode` will read, in a fixed order.
+        largest: The most bytes that a file may have.
+
+    Returns:
+        What is done when all is read.
+    """
+    read = tuple(files)
+    pool = ThreadPoolExecutor(1)
+    _begun[read] = pool.submit(_look_up, read, "", largest)
+    pool.shutdown(wait=False)
+    return _begun[read]
+
+
+def _look_up(
+    files: tuple[Path, ...], purpose: str, largest: int
+) -> tuple[str, dict[str, Any] | None]:
+    """The digest of the files, and the arrays that are kept for it, if any."""
+    for each in files:  # Before any of them is read.
+        if os.stat(each).st_size > largest:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(each))
+    source = _digest(files, purpose)
+    try:
+        with open_regular(_path(source)) as kept:
+            seal = kept.readline(200)
+            content = kept.read(_LARGEST)
+        if seal == _seal(source, content):
+            file = io.BytesIO(content)
+            return source, array_files.read_npz(file, None, _LARGEST)
+    except (OSError, ValueError, RuntimeError):
+        pass
+    return source, None
+
+
+def _path(source: str) -> Path:
+    return folder() / f"{source}.npz"
+
+
+def _digest(files: tuple[Path, ...], purpose: str) -> str:
     sha256 = hashlib.sha256()
     for path in files:
         with open_regular(path) as file:

@@ -1,5 +1,6 @@
 """Where MNIST comes from: several sources, one kind of result."""
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import csv_files
 from keras_mnist_sum.data import mnist_files
 from keras_mnist_sum.data import tfds_mnist
@@ -74,6 +76,21 @@ def load_mnist(
     return dataclasses.replace(
         _from_tfds(folder, test_only), data_dir=str(folder.parents[1])
     )
+
+
+def look_up_ahead(
+    data: str | bytes | os.PathLike, data_dir: str | bytes | os.PathLike | None
+) -> None:
+    """Begins to read, in threads, what `load_mnist` will be asked for: if that
+    is what tensorflow-datasets has prepared, decoded by an earlier process."""
+    if data not in ("auto", "tfds"):
+        return
+    # RuntimeError: no more threads, or no home.
+    with contextlib.suppress(InputError, OSError, RuntimeError):
+        if folder := tfds_mnist.find(tfds_mnist.as_folder(data_dir)):
+            for part in tfds_mnist.COUNTS:
+                files = tfds_mnist.files_of(folder, part)
+                cache.look_up_ahead(files, tfds_mnist.LARGEST)
 
 
 def as_mnist(data: Any) -> Mnist:

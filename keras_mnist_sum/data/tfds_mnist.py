@@ -48,7 +48,7 @@ FILES = {
 COUNTS = {"train": 60_000, "test": 10_000}
 TEMPORARY = ".mnist-"  # so begins a folder in which a set is prepared
 _DEFAULT = "~/tensorflow_datasets"
-_LARGEST = 2**27  # bytes of a file of records
+LARGEST = 2**27  # bytes of a file of records
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(
     ">2I", *IMAGE_SHAPE[1::-1]
 )
@@ -89,6 +89,19 @@ def find_or_prepare(data_dir: str | bytes | os.PathLike | None) -> Path:
         NotAvailable: If it is not prepared and cannot be.
         InputError: If something else stands in its place.
     """
+    folder = as_folder(data_dir)
+    try:
+        return find(folder) or _prepare(folder)
+    except downloads.DownloadError as error:
+        raise NotAvailable(str(error), str(folder)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NotAvailable(reason, str(folder)) from error
+
+
+def as_folder(data_dir: str | bytes | os.PathLike | None) -> Path:
+    """The folder of tensorflow-datasets, absolute; raises `NotAvailable` if
+    there can be none."""
     if data_dir is None or (isinstance(data_dir, str) and not data_dir):
         data_dir = os.environ.get("TFDS_DATA_DIR") or _DEFAULT
     as_path(data_dir, "`data_dir` must be the path of a folder")
@@ -98,14 +111,7 @@ def find_or_prepare(data_dir: str | bytes | os.PathLike | None) -> Path:
     expanded = os.path.expanduser(name)
     if expanded.startswith("~"):
         raise NotAvailable("there is no home directory", name)
-    folder = Path(os.path.realpath(expanded))
-    try:
-        return find(folder) or _prepare(folder)
-    except downloads.DownloadError as error:
-        raise NotAvailable(str(error), str(folder)) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise NotAvailable(reason, str(folder)) from error
+    return Path(os.path.realpath(expanded))
 
 
 def find(folder: Path) -> Path | None:
@@ -204,7 +210,7 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InputError: If it is damaged.
     """
-    files = sorted(folder.glob(f"mnist-{part}.tfrecord*"))
+    files = files_of(folder, part)
     if not files:
         raise InputError(
             "MNIST is read from TFRecord files, which tensorflow-datasets "
@@ -213,7 +219,7 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
         )
     try:
         decode = functools.partial(_decode, files)
-        found = cache.cached(files, decode, largest=_LARGEST)
+        found = cache.cached(files, decode, largest=LARGEST)
         images, labels = found["images"], found["labels"]
     except extras.MissingPackageError:
         raise
@@ -234,6 +240,11 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
             f"Received: {len(labels)} in {str(folder)!r}"
         )
     return images, labels
+
+
+def files_of(folder: Path, part: str) -> list[Path]:
+    """The files that `read` reads."""
+    return sorted(folder.glob(f"mnist-{part}.tfrecord*"))
 
 
 def _decode(files: list[Path]) -> dict[str, np.ndarray]:

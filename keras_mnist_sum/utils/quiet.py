@@ -10,7 +10,12 @@ from typing import BinaryIO
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils import fast_imports
 from keras_mnist_sum.utils.console import waiting
+
+# Keras imports these where they are installed, and it takes half of the time:
+# for tables as inputs, for wrappers, galleries and notebooks.
+_NOT_FOR_COMMANDS = ("pandas", "sklearn", "matplotlib.pyplot", "IPython")
 
 
 @contextlib.contextmanager
@@ -35,7 +40,8 @@ def import_tensorflow(what: str = "This") -> None:
     INFO and WARNING stay off. TF_CPP_MIN_LOG_LEVEL decides about native ones;
     by default it also leaves out ERROR where several workers train, since one
     that is done before another counts as an error there. On a GPU TensorFlow
-    takes memory as it needs it, not all of it at once.
+    takes memory as it needs it, not all of it at once. In a command, Keras does
+    without pandas and others that it would take along.
 
     Args:
         what: What needs it, for the error that says so.
@@ -57,15 +63,19 @@ def import_tensorflow(what: str = "This") -> None:
             "that can be written to. Received: "
             f"TMPDIR={os.environ.get('TMPDIR')!r}"
         ) from error
-    level = "3" if os.environ.get("TF_CONFIG") else "2"
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    level = "3" if os.environ.get("TF_CONFIG") or tasks != "1" else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # Of a wrong flag TensorFlow says so and ends the process.
     loud = "TF_XLA_FLAGS" in os.environ
     hushed = contextlib.nullcontext() if loud else silence()
+    is_command = fast_imports.is_command
     with (
         waiting("starting TensorFlow"),
         without_matplotlib_backend(),  # Keras imports Matplotlib.
+        fast_imports.without_collection(for_good=is_command),
+        fast_imports.without(_NOT_FOR_COMMANDS if is_command else ()),
         hushed,
     ):
         import tensorflow

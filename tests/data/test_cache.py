@@ -122,3 +122,55 @@ def test_only_the_newest_arrays_are_kept(files):
     decode = Decode()
     cache.cached(files, decode)
     assert decode.calls == 0
+
+
+def look_up_ahead(files):
+    cache.look_up_ahead(files, largest=100).exception()  # Waits for it.
+
+
+def test_what_was_looked_up_ahead_is_not_read_again(files):
+    decode = Decode()
+    first = cache.cached(files, decode)
+    look_up_ahead(files)
+    for file in files:
+        file.unlink()
+    second = cache.cached(files, decode)
+    np.testing.assert_array_equal(second["x"], first["x"])
+    assert decode.calls == 1
+    with pytest.raises(FileNotFoundError):  # It is taken once.
+        cache.cached(files, decode)
+
+
+def test_what_is_not_kept_is_decoded_after_a_look_ahead(files):
+    decode = Decode()
+    look_up_ahead(files)
+    cache.cached(files, decode)
+    cache.cached(files, decode)
+    assert decode.calls == 1
+
+
+def test_files_that_change_after_a_look_ahead_are_not_kept(files):
+    look_up_ahead(files)
+    files[0].write_text("other")
+    with pytest.raises(OSError, match="changed while it was read"):
+        cache.cached(files, Decode())
+    assert not list(cache.folder().glob("*"))
+
+
+def test_a_look_ahead_that_fails_says_so_when_asked(files):
+    files[1].write_text("a" * 101)
+    look_up_ahead(files)
+    with pytest.raises(OSError, match="too large"):
+        cache.cached(files, Decode())
+    files[1].unlink()
+    look_up_ahead(files)
+    with pytest.raises(FileNotFoundError):
+        cache.cached(files, Decode())
+
+
+def test_a_look_ahead_is_not_for_another_purpose(files):
+    decode = Decode()
+    cache.cached(files, decode)
+    look_up_ahead(files)
+    cache.cached(files, decode, purpose="other")
+    assert decode.calls == 2

@@ -10,6 +10,7 @@ import pytest
 from keras_mnist_sum.data import cache
 from keras_mnist_sum.data import tfds_mnist
 from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.data.sources import look_up_ahead
 from keras_mnist_sum.errors import InputError
 from tests.data.test_sources import is_as_made
 
@@ -74,6 +75,26 @@ def test_prepared_set_is_decoded_once(
     load_mnist("tfds", str(prepared))
     monkeypatch.setattr(tfds_mnist, "_decode", lambda *_: 1 / 0)
     is_as_made(load_mnist("tfds", str(prepared)), digits)
+
+
+@pytest.mark.parametrize("data", ["tfds", "auto"])
+def test_prepared_set_is_read_ahead(
+    prepared, digits, small_counts, monkeypatch, tmp_path, data
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    load_mnist("tfds", str(prepared))
+    look_up_ahead(data, str(prepared))
+    monkeypatch.setattr(tfds_mnist.cache, "_look_up", lambda *_: 1 / 0)
+    is_as_made(load_mnist(data, str(prepared)), digits)
+
+
+@pytest.mark.parametrize("data", ["tfds", "auto", "sample", "/none", "x://y"])
+@pytest.mark.parametrize("folder", [None, "", "/none", "x://y", "~nobody/x"])
+def test_reading_ahead_says_nothing_where_nothing_can_be_read(
+    monkeypatch, tmp_path, data, folder
+):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    look_up_ahead(data, folder)
 
 
 @pytest.mark.parametrize(
