@@ -5,21 +5,37 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.run_directory import Run
-from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.task import Task
 
 
 def check_data(data: str | None, data_dir: str | None) -> None:
     """Refuses data that is not there, before anything slow is imported.
 
     Raises:
-        InputError: If it is a path of nothing.
+        InputError: If it is empty or a path of nothing, or a folder of
+            tensorflow-datasets is named for another source.
     """
-    named = data in (None, "", "auto", "tfds", "sample")
-    if not named and not os.path.exists(str(data)):
+    if "" in (data, data_dir):
+        raise InputError(
+            "--data and --data-dir must not be empty. "
+            f"Received: --data {data!r} --data-dir {data_dir!r}"
+        )
+    if data in (None, "auto", "tfds"):
+        return
+    if data_dir or (data != "sample" and not os.path.exists(data)):
         from keras_mnist_sum.data.sources import load_mnist
 
-        load_mnist(str(data), data_dir)
+        load_mnist(data, data_dir)  # It says why not.
+
+
+def check_difference(difference: str | None) -> None:
+    """Refuses a difference that there is not.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if difference is not None:
+        Task.named(difference=difference)
 
 
 def check_output(path: Path, inputs: Iterable[str | Path | None]) -> None:
@@ -33,6 +49,9 @@ def check_output(path: Path, inputs: Iterable[str | Path | None]) -> None:
         InputError: If it cannot be written, or is one of `inputs`, a file in
             such a folder, or a part of such a run.
     """
+    from keras_mnist_sum.formats.run_directory import Run
+    from keras_mnist_sum.utils import atomic_files
+
     atomic_files.check_file(path)
     written = Path(os.path.realpath(path))
     for given in inputs:

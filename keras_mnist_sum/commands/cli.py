@@ -22,12 +22,14 @@ from typing import get_origin
 
 import keras_mnist_sum
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands.exit_codes import run
 from keras_mnist_sum.config import DIFFERENCES
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import one_line
 from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils import fast_imports
 from keras_mnist_sum.utils.console import setup_logging
 from keras_mnist_sum.utils.settings import names_of
 from keras_mnist_sum.utils.settings import numbers_of
@@ -69,7 +71,7 @@ def main(
     argv = sys.argv[1:] if arguments is None else arguments
     prog = f"python {relative(script)}"
     if arguments is None:
-        prog = called_as(prog)
+        prog, fast_imports.is_command = called_as(prog), True
 
     def parse() -> argparse.Namespace:
         parser = ArgumentParser(prog=prog)
@@ -248,11 +250,7 @@ def load_data(
         # On another machine it may lie elsewhere.
         if config.data_dir and Path(config.data_dir).is_dir():
             data_dir = data_dir or config.data_dir
-    if "" in (data, data_dir):
-        raise InputError(
-            "--data and --data-dir must not be empty. "
-            f"Received: --data {data!r} --data-dir {data_dir!r}"
-        )
+    checks.check_data(data, data_dir)
     mnist = load_mnist(data or "auto", data_dir, test_only)
     for warning in plausibility.warnings(mnist, pretrained.read_digits):
         logging.getLogger(__name__).warning(warning)

@@ -7,6 +7,7 @@ from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import atomic_files
+from keras_mnist_sum.utils import console
 
 HELP = "compare runs: what differs in them, and whether it matters"
 
@@ -64,6 +65,7 @@ def run(values: argparse.Namespace) -> None:
 
     import_tensorflow("`compare`")
     from keras_mnist_sum.evaluation import comparison
+    from keras_mnist_sum.evaluation import comparison_table
 
     comparison.check_different(values.targets)
     models = [open_model(x, values.difference) for x in values.targets]
@@ -82,15 +84,9 @@ def run(values: argparse.Namespace) -> None:
     images = f"{len(mnist.test_images):,} test images"
     print(f"{images}: {mnist.description}\n", flush=True)
     groups = comparison.compare(models, mnist.test_images, mnist.test_labels)
-    print(comparison.table(groups))
-    print(
-        "\nIn percent: mean ± standard deviation over seeds. The interval is "
-        "for other\nimages and these models; p is how likely a difference from "
-        "the first group\nthis large is, were both equally good (McNemar, by "
-        "image)."
-    )
+    print(comparison_table.table(groups, console.columns()))
     if values.csv:
-        atomic_files.write_text(values.csv, comparison.to_csv(groups))
+        atomic_files.write_text(values.csv, comparison_table.to_csv(groups))
         print(f"written  {values.csv}")
     if values.plot:
         from keras_mnist_sum.reporting.comparison_plot import save_comparison

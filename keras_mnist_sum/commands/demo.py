@@ -4,8 +4,10 @@ import argparse
 import threading
 import webbrowser
 
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.commands.predict import add_model_arguments
+from keras_mnist_sum.utils.arguments import as_integer
 from keras_mnist_sum.utils.console import waiting
 
 HELP = "serve a page to draw a digit on, and see all outputs"
@@ -43,6 +45,9 @@ def run(values: argparse.Namespace) -> None:
         InputError: If the model cannot be used, the address is not free or a
             package is missing.
     """
+    checks.check_difference(values.difference)
+    if values.port is not None:
+        as_integer(values.port, "port", 0, 2**16 - 1)
     with waiting("reading the model"):
         from keras_mnist_sum.demo.server import make_server
         from keras_mnist_sum.formats.open import format_of

@@ -77,6 +77,7 @@ def run(values: argparse.Namespace) -> None:
     target = target or pretrained.checked_path("model.keras")
     format_of(target)  # It refuses what is no model.
     checks.check_data(values.data, values.data_dir)
+    checks.check_difference(values.difference)
     print(f"model  {cli.quote(target)}", flush=True)
     opened = open_model(target, values.difference)
     from keras_mnist_sum.utils.quiet import import_tensorflow

@@ -83,7 +83,7 @@ def run(values: argparse.Namespace) -> None:
         InputError: If the model or a flag cannot be used.
     """
     web = values.format == "web"
-    if web and (values.quantize or values.batch):
+    if web and (values.quantize or values.batch is not None):
         raise InputError(
             "--quantize and --batch are for a file. Received: --format web"
         )
@@ -91,11 +91,14 @@ def run(values: argparse.Namespace) -> None:
         raise InputError(
             f"--runtime is for --format web. Received: --format {values.format}"
         )
-    if not values.quantize and (values.data or values.data_dir):
+    given = [x for x in (values.data, values.data_dir) if x is not None]
+    if given and not values.quantize:
         raise InputError(
             "--data and --data-dir say whose images --quantize takes. "
-            f"Received: {values.data or values.data_dir!r} without --quantize"
+            f"Received: {given[0]!r} without --quantize"
         )
+    from keras_mnist_sum.demo import static_site
+    from keras_mnist_sum.formats.destination import destination
     from keras_mnist_sum.formats.open import FORMATS
     from keras_mnist_sum.formats.open import format_of
     from keras_mnist_sum.formats.open import open_model
@@ -115,19 +118,11 @@ def run(values: argparse.Namespace) -> None:
         newest = Run.newest()
         path = newest.path if newest else checked_path("model.keras")
     checks.check_data(values.data, values.data_dir)
-    print(f"model    {cli.quote(path)}", flush=True)
-    from keras_mnist_sum.utils.quiet import import_tensorflow
-
-    import_tensorflow("`export`")
-    from keras_mnist_sum.demo import static_site
-    from keras_mnist_sum.formats import export
-    from keras_mnist_sum.formats.litert_file import CALIBRATION_IMAGES
-
     # Before anything is loaded: it may refuse.
     if web:
         file, runtime = static_site.destination(values.out, values.runtime)
     else:
-        file = export.destination(
+        file = destination(
             values.out, values.format, values.quantize, values.batch
         )
     if values.format == "keras":
@@ -138,6 +133,13 @@ def run(values: argparse.Namespace) -> None:
             "--out must be a folder that can be written to. "
             f"Received: --out {str(values.out)!r} ({why})"
         )
+    print(f"model    {cli.quote(path)}", flush=True)
+    from keras_mnist_sum.utils.quiet import import_tensorflow
+
+    import_tensorflow("`export`")
+    from keras_mnist_sum.formats.export import export
+    from keras_mnist_sum.formats.litert_file import CALIBRATION_IMAGES
+
     opened = open_model(path)
     images = None
     if values.quantize:
@@ -150,7 +152,7 @@ def run(values: argparse.Namespace) -> None:
     if web:
         exported = static_site.write_site(opened.keras_model, file, runtime)
     else:
-        exported = export.export(
+        exported = export(
             opened.keras_model,
             values.out,
             values.format,

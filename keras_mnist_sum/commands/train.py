@@ -11,10 +11,9 @@ from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.commands import run_names
 from keras_mnist_sum.config import STRATEGIES
-from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
-from keras_mnist_sum.formats.run_directory import Run
+from keras_mnist_sum.utils.arguments import as_integer
 
 HELP = "train a model on MNIST digits and sampled numbers"
 
@@ -48,6 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write: a new directory, or that of a run that was "
         "interrupted, to go on with it (default: a new one, "
         "runs/PRESET-CHANGES-DATE-TIME)",
+    )
+    parser.add_argument(
+        "--teachers",
+        type=cli.path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="runs or .keras files, whose mean answers the model learns from "
+        "beside the labels (default: none)",
     )
     parser.add_argument(
         "--checkpoint-every",
@@ -92,6 +100,9 @@ def run(values: argparse.Namespace) -> None:
         InputError: If a flag cannot be used.
         Stopped, DivergedError, WorkerLostError: As `training.train.train`.
     """
+    from keras_mnist_sum.distribution.cluster import find_cluster
+    from keras_mnist_sum.formats.run_directory import Run
+
     config = cli.config_of(values, presets.get(values.preset).config)
     has_workers = values.strategy == "multi_worker" or bool(
         os.environ.get("TF_CONFIG")
@@ -102,8 +113,16 @@ def run(values: argparse.Namespace) -> None:
             "Received: TF_CONFIG or multi_worker, and no --run-dir"
         )
     # What can be refused at once is, before a line says what will be done.
+    if values.checkpoint_every is not None:
+        as_integer(values.checkpoint_every, "checkpoint_every", 1)
     cluster = find_cluster(values.strategy == "multi_worker")
     checks.check_data(config.data, config.data_dir)
+    if values.teachers or values.distillation_weight is not None:
+        # It imports NumPy, and without teachers there is nothing to refuse.
+        from keras_mnist_sum.training.teachers import find_teachers
+        from keras_mnist_sum.training.teachers import with_teachers
+
+        config = with_teachers(config, find_teachers(values.teachers))
     if values.run_dir:
         Run.open(values.run_dir, config)
     before = Run.unfinished(config)
@@ -118,14 +137,18 @@ def run(values: argparse.Namespace) -> None:
             f"with it, say --run-dir {cli.quote(before.path)}"
         )
     try:
+        from keras_mnist_sum.data.sources import look_up_ahead
+
+        look_up_ahead(config.data, config.data_dir)
         from keras_mnist_sum.utils.quiet import import_tensorflow
 
-        import_tensorflow("`train`")
+        import_tensorflow("`train`")  # This takes longer.
         from keras_mnist_sum.training.train import train
 
         results = train(
             config,
             run_dir,
+            teachers=values.teachers,
             strategy=values.strategy,
             checkpoint_every=values.checkpoint_every,
             verbose=values.verbose,

@@ -122,9 +122,9 @@ def _doubt_reading(
             right = int((read_digits(undone).argmax(axis=1) == digits).sum())
             if right >= 0.8 * len(few) and right - as_is >= 0.3 * len(few):
                 return (
-                    f"the images seem to be {name}: of {len(few)}, a model of "
-                    f"MNIST reads {as_is} right as they are, and {right} if "
-                    "that is undone"
+                    f"the images seem to be {name}: a model of MNIST reads "
+                    f"{as_is} of {len(few)} right as they are, but {right} "
+                    "once that is undone"
                 )
     is_sure = probabilities.max(axis=1) >= _SURE
     wrong = int((is_sure & ~is_right).sum())

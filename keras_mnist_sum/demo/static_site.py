@@ -8,15 +8,15 @@ import dataclasses
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_mnist_sum.demo.page import page_without_server
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.any_model import AnyModel
-from keras_mnist_sum.formats.any_model import load_model
-from keras_mnist_sum.formats.export import Exported
-from keras_mnist_sum.formats.export import export
-from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.utils.atomic_files import atomic_write
+
+if TYPE_CHECKING:
+    from keras_mnist_sum.formats.any_model import AnyModel
+    from keras_mnist_sum.formats.export import Exported
 
 VERSION = "1.30.0"  # of npm's package onnxruntime-web
 CDN = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist/"
@@ -58,8 +58,8 @@ def destination(
 
 
 def write_site(
-    model: AnyModel, folder: Path, runtime: Path | None = None
-) -> Exported:
+    model: "AnyModel", folder: Path, runtime: Path | None = None
+) -> "Exported":
     """Writes a page that answers in the browser, whole, or not at all.
 
     Args:
@@ -76,6 +76,10 @@ def write_site(
     Raises:
         InputError: As `destination` and `export`.
     """
+    from keras_mnist_sum.formats.any_model import load_model
+    from keras_mnist_sum.formats.export import export
+    from keras_mnist_sum.models.build import task_of
+
     folder, runtime = destination(folder, runtime)
     model = load_model(model)
     with atomic_write(folder) as partial:

@@ -1,7 +1,5 @@
 """Runs side by side: what differs in them, and whether it matters."""
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_mnist_sum import presets
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.errors import one_line
 from keras_mnist_sum.errors import shown
 from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.scores import Scores
@@ -25,7 +25,7 @@ from keras_mnist_sum.utils.arguments import as_list
 
 # In which two runs of one recipe may differ.
 _NOT_THE_RECIPE = ("seed", "data_dir")
-_ERRORS = ("negative_log_likelihood", "brier_score", "calibration_error")
+_LONGEST = 30  # characters of a setting, such as a hash, in a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,16 @@ class Group:
 
     @property
     def name(self) -> str:
-        """The settings, for a person."""
-        text = ", ".join(f"{k} {_plain(v)}" for k, v in self.settings.items())
-        return text if text.isprintable() else repr(text)
+        """The settings, for a person; a preset stands for its own."""
+        preset = presets.PRESETS.get(self.settings.get("preset", ""))
+        own = preset.config.to_dict() if preset else {}
+        parts = []
+        for name, value in self.settings.items():
+            if name == "preset" or name not in own or own[name] != value:
+                most = 10_000 if name == "path" else _LONGEST
+                text = one_line(_plain(value), most)
+                parts.append(f"{name.replace('_', ' ')} {text}")
+        return ", ".join(parts)
 
     def accuracies(self, output: str) -> np.ndarray:
         """The accuracy of each model, 0-1."""
@@ -179,93 +186,11 @@ def _differences(recipe: dict, recipes: list[dict]) -> dict[str, Any]:
     return different or named
 
 
-def table(groups: Sequence[Group]) -> str:
-    """The groups for a person: a row each, the first one compared with the
-    others."""
-    names = list(dict.fromkeys(name for x in groups for name in x.correct))
-    header = ["", "n", *names, "95 % interval of all", "p of all"]
-    rows = [header]
-    for letter, group in zip(_letters(groups), groups, strict=True):
-        cells = [
-            _mean_std(group.accuracies(x)) if x in group.correct else ""
-            for x in names
-        ]
-        low, high = (100 * end for end in group.interval("all"))
-        p = ""
-        if group is not groups[0]:
-            p = f"{group.p_value('all', groups[0]):.2g}"
-        row = [f"{letter}  {group.name}", str(len(group.paths)), *cells]
-        rows.append([*row, f"{low:.2f} to {high:.2f}", p])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def to_csv(groups: Sequence[Group]) -> str:
-    """The groups as CSV, a row for each group and output; accuracies 0-1."""
-    settings = dict.fromkeys(name for x in groups for name in x.settings)
-    rows = []
-    for letter, group in zip(_letters(groups), groups, strict=True):
-        for output in group.correct:
-            low, high = group.interval(output)
-            rows.append(
-                {
-                    "group": letter,
-                    **{name: group.settings.get(name, "") for name in settings},
-                    "output": output,
-                    "n": len(group.paths),
-                    "accuracy_mean": group.accuracies(output).mean(),
-                    "accuracy_std": _std(group.accuracies(output)),
-                    "interval_low": low,
-                    "interval_high": high,
-                    "p_value": ""
-                    if group is groups[0] or output not in groups[0].correct
-                    else group.p_value(output, groups[0]),
-                    **{name: _mean(group, name, output) for name in _ERRORS},
-                    "models": " ".join(map(str, group.paths)),
-                }
-            )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _letters(groups: Sequence[Group]) -> list[str]:
-    """A, B, ..., Z, A1, B1, ..."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    return [
-        alphabet[i % 26] + (str(i // 26) if i >= 26 else "")
-        for i in range(len(groups))
-    ]
-
-
-def _mean(group: Group, measure: str, output: str) -> float | str:
-    values = [getattr(scores, measure).get(output) for scores in group.scores]
-    return "" if None in values else float(np.mean(values))
-
-
-def _std(values: np.ndarray) -> float | str:
-    return float(values.std(ddof=1)) if len(values) > 1 else ""
-
-
-def _mean_std(accuracies: np.ndarray) -> str:
-    text = f"{100 * accuracies.mean():.2f}"
-    if len(accuracies) > 1:
-        text += f" ± {100 * accuracies.std(ddof=1):.2f}"
-    return text
-
-
 def _plain(value: Any) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, list | tuple)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        value = [f"{name}={_plain(x)}" for name, x in value.items()]
+    if isinstance(value, list | tuple):
+        value = ",".join(map(_plain, value))
+    return str(value)

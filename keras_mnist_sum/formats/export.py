@@ -4,7 +4,6 @@ Every file is made from a float32 copy, must answer like the Keras model before
 it gets its name, and is removed if it does not.
 """
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
 from keras_mnist_sum.formats.any_model import AnyModel
 from keras_mnist_sum.formats.any_model import load_model
+from keras_mnist_sum.formats.destination import destination
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.formats.open import FORMATS
@@ -28,16 +28,12 @@ from keras_mnist_sum.models.build import task_of
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.utils import extras
-from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.quiet import silence
 
 LARGEST_DIFFERENCE = 1e-5
 SMALLEST_AGREEMENT = 0.99  # of what is quantized, and so rounds
 _PAIRS = 1000
-QUANTIZATIONS = {"convolutions": "int8", "all": "uint8"}  # in a file's name
-LARGEST_BATCH = 1024
-_BATCHES = ("litert", "onnx")  # which may have one size
 _PACKAGES = {  # that write a format, and try what was written
     "saved_model": ("tensorflow_serving",),
     "litert": ("ai_edge_litert",),
@@ -67,54 +63,6 @@ class Exported:
         """Bytes of the file, or of all files in the folder."""
         files = (self.path, *self.path.rglob("*"))
         return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def destination(
-    folder: PathLike,
-    format: str,
-    quantize: str | None = None,
-    batch: int | None = None,
-) -> Path:
-    """The path in `folder` that `export` writes to, which must be free.
-
-    Raises:
-        InputError: If something is there, there is no such format, it cannot
-            be written so, or `folder` is no path.
-    """
-    known = isinstance(format, str) and format in FORMATS
-    if not known or (quantize is not None and format != "litert"):
-        raise InputError(
-            f"`format` must be one of {', '.join(FORMATS)}, and litert to be "
-            f"quantized. Received: format={shown(format)}, "
-            f"quantize={shown(quantize)}"
-        )
-    known = isinstance(quantize, str) and quantize in QUANTIZATIONS
-    if quantize is not None and not known:
-        raise InputError(
-            f"`quantize` must be one of {', '.join(QUANTIZATIONS)}. "
-            f"Received: {shown(quantize)}"
-        )
-    if batch is not None and (
-        type(batch) is not int
-        or not 1 <= batch <= LARGEST_BATCH
-        or format not in _BATCHES
-    ):
-        raise InputError(
-            f"`batch` must be an integer from 1 to {LARGEST_BATCH:,}, for "
-            f"{' or '.join(_BATCHES)}. Received: {shown(batch)}, for {format}"
-        )
-    place = as_path(folder, "`folder` must be the path of a folder to write to")
-    name = FORMATS[format].name
-    suffix = FORMATS[format].suffix
-    stem = name.removesuffix(suffix) if suffix else name
-    parts = [stem, QUANTIZATIONS[quantize] if quantize else None]
-    parts.append(f"batch{batch}" if batch else None)
-    path = place / ("_".join(filter(None, parts)) + suffix)
-    if os.path.lexists(path):
-        raise InputError(
-            f"An export is not overwritten. Received: {str(path)!r}"
-        )
-    return path
 
 
 def export(

@@ -367,6 +367,7 @@ def test_flags_reach_training(no_network, started):
     )
     assert Path(run_dir).name.startswith("fast-")
     assert settings == {
+        "teachers": [],
         "strategy": "single",
         "checkpoint_every": 7,
         "verbose": 2,

@@ -27,8 +27,9 @@ def test_prints_a_row_a_model_and_writes_what_was_asked_for(
     arguments += ["--csv", str(table), "--plot", str(picture)]
     assert __main__.main(arguments) == 0
     printed = capsys.readouterr().out
-    assert f"A  path {models[0]}  1  " in printed
-    assert f"B  path {models[1]}  1  " in printed
+    lines = " ".join(printed.split())
+    assert f"A path {models[0]} B path {models[1]} n " in lines
+    assert "\nA  1  " in printed and "\nB  1  " in printed
     assert len(table.read_text().splitlines()) == 9
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -119,7 +119,7 @@ def test_length_of_a_run_may_be_given_in_epochs(npz, tmp_path, drawn):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--step", "2000"], "0 to 1999. Received: step=2000"),
+        (["--step", "1500"], "0 to 1499. Received: step=1500"),
         (["--step", "-1"], "Received: step=-1"),
         (["--preset", "best"], "Received: preset='best'"),
         (["--batch-size", "51"], "Received: batch_size=51"),

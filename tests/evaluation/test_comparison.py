@@ -12,6 +12,7 @@ import pytest
 from keras_mnist_sum import presets
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation import comparison
+from keras_mnist_sum.evaluation import comparison_table
 from keras_mnist_sum.evaluation.evaluate import evaluate
 from keras_mnist_sum.evaluation.statistics import paired_test
 from keras_mnist_sum.formats import keras_file
@@ -51,9 +52,38 @@ def test_runs_that_differ_by_their_seed_alone_are_a_group(groups, runs):
         {"head": "exact"},
     ]
     assert groups[0].paths == tuple(runs[:2])
-    table = comparison.table(groups).splitlines()
-    assert table[1].startswith("A  head table  2  ")
-    assert table[2].startswith("B  head exact  1  ")
+    table = comparison_table.table(groups).splitlines()
+    assert table[:3] == ["A  head table", "B  head exact", ""]
+    assert table[3].endswith("p")
+    assert table[4].startswith("A  2  ") and table[5].startswith("B  1  ")
+
+
+def test_preset_stands_for_its_settings(groups):
+    """And other settings follow it, in lines that fit the terminal."""
+
+    def group(**settings):
+        return dataclasses.replace(groups[0], settings=settings)
+
+    preset = presets.get("accurate").config.to_dict()
+    whole = group(preset="accurate", steps=18_750, width=preset["width"])
+    changed = group(
+        preset="fast",
+        width=12,
+        loss_weights={"sum": 2.0, "digit": 0.5},
+        initial_weights=64 * "0",
+    )
+    assert whole.name == "preset accurate"
+    assert changed.name.startswith(
+        "preset fast, width 12, loss weights sum=2,digit=0.5, initial weights 0"
+    )
+    table = comparison_table.table([whole, changed], 60)
+    assert max(map(len, table.split("\n   n")[0].splitlines())) < 60
+
+
+def test_single_group_has_no_column_for_a_comparison(groups):
+    table = comparison_table.table(groups[:1]).splitlines()
+    assert table[2].endswith("interval")
+    assert "McNemar" not in " ".join(table)
 
 
 def test_figures_are_those_of_each_model_alone(groups, runs, digits):
@@ -63,7 +93,7 @@ def test_figures_are_those_of_each_model_alone(groups, runs, digits):
         expected = [x.accuracy()[output] for x in alone[:2]]
         assert found.tolist() == pytest.approx(expected)
     assert groups[1].interval("sum") == pytest.approx(alone[2].interval["sum"])
-    rows = list(csv.DictReader(io.StringIO(comparison.to_csv(groups))))
+    rows = list(csv.DictReader(io.StringIO(comparison_table.to_csv(groups))))
     assert len(rows) == 8
     row = next(x for x in rows if x["group"] == "A" and x["output"] == "sum")
     each = [x.accuracy()["sum"] for x in alone[:2]]
