@@ -1,23 +1,20 @@
 """Train in workers that Ray starts, and starts again when one is lost.
 
-    pip install -r requirements.txt -r requirements-examples.txt
     python -m examples.ray_train /runs/mine [FLAG ...]
 
-All machines need the repository at the same path, and reach the run directory.
+`requirements-examples.txt` has what it takes. All machines need the repository
+at the same path, and reach the run directory.
 `ScalingConfig(num_workers=2, use_gpu=True)` gives each worker a GPU.
 """
 
 import os
 import sys
-from pathlib import Path
 
 
 def work(arguments: list[str]) -> None:
-    """What each worker does; Ray has set TF_CONFIG."""
-    import train
+    import train  # In each worker, where Ray has set TF_CONFIG.
 
-    code = train.main(arguments)
-    if code:
+    if code := train.main(arguments):
         raise SystemExit(code)
 
 
@@ -26,10 +23,8 @@ def main(run_dir: str, *flags: str) -> None:
     import ray.train
     from ray.train.tensorflow import TensorflowTrainer
 
-    repository = str(Path(__file__).resolve().parent.parent)
-    paths = os.pathsep.join([repository, os.environ.get("PYTHONPATH", "")])
-    ray.init(runtime_env={"env_vars": {"PYTHONPATH": paths}})
-    path = str(Path(run_dir).resolve())
+    path = os.path.abspath(run_dir)
+    ray.init(runtime_env={"env_vars": {"PYTHONPATH": ":".join(sys.path)}})
     TensorflowTrainer(
         work,
         train_loop_config=["--run-dir", path, *flags],

@@ -21,12 +21,10 @@ class MnistSum(MLModel):
     """`image` FP32 (n, 28, 28, 1) and `number` FP32 (n, 10) to all outputs."""
 
     async def load(self) -> bool:
-        # "parameters": {"uri": "FILE"} in model-settings.json; by default the
-        # model that comes with the package.
+        # "parameters": {"uri": "FILE"} in model-settings.json; else a folder.
         path = Path(await get_model_uri(self.settings))
-        if path.is_dir():
-            path = checked_path("model.onnx")
-        self._model = open_model(path)
+        file = checked_path("model.onnx") if path.is_dir() else path
+        self._model = open_model(file)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -38,8 +36,5 @@ class MnistSum(MLModel):
             answers = self._model.predict(arrays)
         except (InputError, ValueError) as error:
             raise InferenceError(str(error)) from error
-        outputs = [
-            NumpyCodec.encode_output(name, answers[name])
-            for name in self._model.task
-        ]
+        outputs = [NumpyCodec.encode_output(*x) for x in answers.items()]
         return InferenceResponse(model_name=self.name, outputs=outputs)

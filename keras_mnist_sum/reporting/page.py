@@ -53,8 +53,10 @@ th { font-weight: 600; overflow-wrap: normal; }
   border: 2px solid var(--wrong); display: block; margin-bottom: .25rem; }
 .mistakes b { color: var(--wrong); display: block; }
 .mistakes span { color: var(--faint); display: block; }
-@media (max-width: 500px) {
-  th, td { padding-right: .6rem; font-size: .85rem; } }
+@media (max-width: 600px) {
+  th, td { padding-right: .5rem; font-size: .8rem; }
+  .numbers thead th:not(:first-child), .numbers td:last-child {
+    white-space: normal; overflow-wrap: normal; } }
 summary { cursor: pointer; color: var(--link); }
 """
 

@@ -1,6 +1,7 @@
 """Tables of digits by numbers, 10 x 10 cells: values and shares."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from keras_mnist_sum.evaluation.scores import Predictions
+from keras_mnist_sum.reporting.layout import LARGE
 from keras_mnist_sum.reporting.layout import WRONG
 from keras_mnist_sum.reporting.layout import Sheet
 from keras_mnist_sum.reporting.layout import font_size
@@ -99,6 +101,51 @@ def accuracy(predictions: Predictions) -> Figure:
         }
         _draw_cells(axes, share, (low, 100), texts, 8)
         set_title(axes, name)
+    return sheet.figure
+
+
+def most_common(
+    models: Mapping[str, Predictions], outputs: Sequence[str]
+) -> Figure:
+    """What models answer most often, a row a model, a column an output.
+
+    Args:
+        models: Predictions of each model, by its title.
+        outputs: Which outputs of theirs to draw.
+    """
+    sheet = Sheet(
+        "The most common answer to each digit and number; the brighter the "
+        "cell, the more of all answers to it are right"
+    )
+    grid = iter(
+        sheet.add_grid(
+            len(models) * len(outputs),
+            len(outputs),
+            2.6,
+            above=0.5,
+            below=0.6,
+            left=0.6,
+        )
+    )
+    for title, predictions in models.items():
+        for name in outputs:
+            axes, values = next(grid), predictions.most_common(name)
+            share = predictions.share_correct(predictions.correct[name])
+            texts = {
+                (d, n): format_int(int(values[d, n]))
+                for d, n in np.argwhere(~np.isnan(values))
+            }
+            cells = _draw_cells(axes, 100 * share, (0, 100), texts, LARGE)
+            right = (values == predictions.task[name].pair_values).sum()
+            of = f"{right} of {len(texts)} answers right"
+            set_title(axes, f"{title}: {name}", of, size=LARGE)
+            axes.tick_params(labelsize=LARGE)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.label.set_fontsize(LARGE)
+    [bar] = sheet.add_grid(1, 1, 0.2, below=0.5, left=0.6)
+    sheet.figure.colorbar(cells, cax=bar, orientation="horizontal")
+    bar.tick_params(labelsize=LARGE)
+    bar.set_xlabel("right answers, %", fontsize=LARGE)
     return sheet.figure
 
 

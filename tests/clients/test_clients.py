@@ -8,7 +8,6 @@ import functools
 import http.server
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,15 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import demo as driver
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.formats.pretrained import load_pretrained
 from keras_mnist_sum.models.build import build_model
+from tests.code_blocks import ROOT
+from tests.code_blocks import blocks
+from tests.fixtures import browser as driver
 
 HERE = Path(__file__).parent
 CLIENTS = Path(os.environ.get("CLIENTS", HERE / "installed"))
@@ -180,6 +181,62 @@ def served(folder):
         server.shutdown()
 
 
+IN_BROWSER = """<!doctype html>
+<script src="/node_modules/@tensorflow/tfjs/dist/tf.min.js"></script>
+<script type="importmap">{"imports": {"@litertjs/wasm-utils":
+  "/node_modules/@litertjs/wasm-utils/dist/index.js"}}</script>
+<script type="module">
+import * as ort from "/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
+import {Tensor, loadAndCompile, loadLiteRt}
+  from "/node_modules/@litertjs/core/dist/index.js";
+await loadLiteRt("/node_modules/@litertjs/core/wasm/");
+const pixels = new Float32Array(PIXELS), oneHot = new Float32Array(ONE_HOT);
+const [image, number] =
+  [tf.tensor(pixels, [1, 28, 28, 1]), tf.tensor(oneHot, [1, 10])];
+{ CODE window.answer = Array.from(await ANSWER); }
+</script>
+"""
+
+
+@needs_python("tensorflowjs")
+@needs_node("onnxruntime-web")
+@pytest.mark.skipif(driver.find_chromium() is None, reason="no Chromium")
+@pytest.mark.parametrize(
+    "begin, answer",
+    [
+        ("const model = await tf.", "sum.data()"),
+        ("const session =", "sum.data"),
+        ("const model = await loadAndCompile", "answers.sum.data()"),
+    ],
+)
+def test_javascript_of_the_page_runs(begin, answer, model, pairs, tmp_path):
+    """Each block of docs/runtimes.md, in a browser, beside its files."""
+    found = blocks(ROOT / "docs" / "runtimes.md")
+    found = [text for language, text in found if language == "js"]
+    assert len(found) == 3
+    [block] = [text for text in found if text.startswith(begin)]
+    if "tf." in block:
+        path = export(model, tmp_path / "exported", "saved_model").path
+        in_python("to_tensorflowjs.py", path, tmp_path / "converted")
+    elif "ort." in block:
+        export(model, tmp_path, "onnx")
+    else:
+        export(model, tmp_path, "litert", batch=1)
+    one = {name: array[:1] for name, array in pairs.items()}
+    text = IN_BROWSER.replace("PIXELS", str(one["image"].ravel().tolist()))
+    text = text.replace("ONE_HOT", str(one["number"].ravel().tolist()))
+    text = text.replace("CODE", block).replace("ANSWER", answer)
+    (tmp_path / "index.html").write_text(text)
+    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    with served(tmp_path) as url, driver.open_browser() as browser:
+        opened = browser.new_page()
+        opened.goto(url)
+        opened.wait_for_function("() => Boolean(window.answer)")
+        answered = opened.evaluate("() => window.answer")
+    expected = model.predict_on_batch(one)["sum"]
+    np.testing.assert_allclose([answered], expected, atol=1e-5)
+
+
 @needs_node("@litertjs/core")
 @pytest.mark.skipif(driver.find_chromium() is None, reason="no Chromium")
 @pytest.mark.parametrize("script", ["run_litert.html", "run_tfjs_tflite.html"])
@@ -239,9 +296,8 @@ def test_code_of_the_page_runs(package, module, code, model, tmp_path):
     site = CLIENTS / "python"
     if package != "numpy" and not (site / package).is_dir():
         pytest.skip(f"{site / package} is not there")
-    page = (HERE.parents[1] / "docs" / "runtimes.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    [block] = [x for x in blocks if code in x and "import" not in x][:1]
+    found = blocks(ROOT / "docs" / "runtimes.md")
+    [block] = [x for y, x in found if y == "python" and code in x]
     export(model, tmp_path / "exported", "saved_model")
     export(model, tmp_path, "onnx", batch=1)
     mnist = load_mnist("sample")

@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +19,9 @@ from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.formats.pretrained import checked_path
 from tests.clients.test_clients import CLIENTS
 from tests.clients.test_clients import needs
+from tests.code_blocks import ROOT
+from tests.code_blocks import blocks
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = CLIENTS / "mlserver"
 START = "import sys; from mlserver.cli import main; sys.exit(main())"
 pytestmark = [
@@ -100,6 +100,25 @@ def test_answers_as_the_model_does(address):
     assert list(answers) == ["digit", "sum", "difference"]
     for name, array in answers.items():
         np.testing.assert_allclose(array, expected[name], atol=1e-6)
+
+
+def test_request_of_the_page_is_answered(address, tmp_path):
+    """The command of docs/serving.md, to the port of this server."""
+    found = blocks(ROOT / "docs" / "serving.md")
+    [block] = [text for _, text in found if "v2/models" in text]
+    port = address.split("/")[2]
+    block = block.replace("python ", f"{sys.executable} ")
+    answered = subprocess.run(
+        ["bash", "-ec", block.replace("localhost:8080", port)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    outputs = json.loads(answered.stdout)["outputs"]
+    values = {x["name"]: int(np.argmax(x["data"])) for x in outputs}
+    assert values == {"digit": 0, "sum": 3, "difference": 3}
 
 
 def test_rejects_wrong_tensors_with_the_shapes_it_takes(address):

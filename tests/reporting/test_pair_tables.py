@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from keras_mnist_sum.reporting import pair_tables
 from keras_mnist_sum.reporting.layout import Sheet
@@ -11,6 +12,7 @@ from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_predictions
 from tests.evaluation.known_model import right_tables
 from tests.reporting.figures import cell_texts
+from tests.reporting.figures import check_texts
 from tests.reporting.figures import outlined_cells
 
 PRODUCT = Task.named(("product", "digit", "greater"))
@@ -111,3 +113,27 @@ def test_accuracy_has_a_panel_for_each_output_and_for_all(digits, outputs):
     figure = pair_tables.accuracy(predictions)
     titles = [axes.get_title() for axes in figure.axes if axes.texts]
     assert titles == [*outputs, "all"]
+
+
+def test_models_are_drawn_side_by_side_in_letters_for_small_pages(digits):
+    """Of 9 pixels at least where the picture is 500 pixels wide."""
+
+    def change(name, classes):
+        if name == "sum":
+            classes[:, 2] = 18
+
+    models = {
+        "right": known_predictions(digits),
+        "a_model_with_a_long_name": known_predictions(digits, change),
+    }
+    figure = pair_tables.most_common(models, ("sum", "difference"))
+    check_texts(figure)
+    _, _, sums, differences, _ = figure.axes
+    assert sums.get_title() == (
+        "a_model_with_a_long_name: sum\n90 of 100 answers right"
+    )
+    assert differences.get_title().endswith("100 of 100 answers right")
+    assert {cell_texts(sums)[digit, 2] for digit in range(10)} == {"18"}
+    texts = figure.findobj(lambda x: isinstance(x, Text) and x.get_text())
+    smallest = min(text.get_fontsize() for text in texts if text.get_visible())
+    assert smallest * 500 / figure.get_figwidth() / 72 > 9
