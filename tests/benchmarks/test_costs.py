@@ -17,6 +17,7 @@ from keras_mnist_sum.data.sources import load_mnist
 TINY = Config(width=2, batch_size=10, steps=10**6, validation_fraction=0.0)
 
 
+@pytest.mark.slow
 def test_waiting_is_a_share_of_the_step(npz):
     fit = pipeline.Fit(load_mnist(str(npz)), TINY, steps=20, warm=2)
     found = pipeline.measure(fit, rounds=2, batches=5)

@@ -330,6 +330,7 @@ def test_prepares_or_rejects_any_pixels(shape, seed, levels):
     read(to_mnist, pixels.astype("uint8"))
 
 
+@pytest.mark.slow
 def test_reads_photos_of_digits(mnist):
     """The sample's digits were trained on, their photos were not."""
     rng = np.random.default_rng(0)

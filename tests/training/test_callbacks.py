@@ -81,6 +81,7 @@ def test_callbacks_see_one_fit(config, tmp_path):
     assert {"loss", "sum_accuracy", "val_digit_loss"} <= set(record.logs[0])
 
 
+@pytest.mark.slow
 def test_callbacks_of_a_run_that_goes_on_see_the_rest(config, tmp_path):
     with pytest.raises(ZeroDivisionError):
         training.train(

@@ -207,6 +207,7 @@ def test_signal_finishes_the_step_and_saves(config, tmp_path, signum):
     assert len(history) == 2 and history[1].startswith("1,6,")
 
 
+@pytest.mark.slow
 def test_stopped_command_says_how_to_go_on(npz, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "train", training.train)
@@ -352,7 +353,9 @@ def test_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
         ("training.checkpoints.save", 2, 3),
         ("training.finish.export", 1, 96),
         pytest.param("training.finish.export", 2, 96, marks=pytest.mark.slow),
-        ("reporting.image_grids.overview", 1, 96),
+        pytest.param(
+            "reporting.image_grids.overview", 1, 96, marks=pytest.mark.slow
+        ),
         pytest.param(
             "reporting.curves.save_curves", 1, 96, marks=pytest.mark.slow
         ),

@@ -212,6 +212,7 @@ def test_pictures_and_config_are_there(config, whole):
     assert json.loads(text.item()) == written
 
 
+@pytest.mark.slow
 def test_watching_changes_no_bit(config, whole, tmp_path):
     """Not even that of a dropout's random state."""
     training.train(config, tmp_path / "plain", checkpoint_every=3, verbose=0)
