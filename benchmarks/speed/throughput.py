@@ -38,7 +38,7 @@ SMOKE = {"rounds": 1, "steps": 1, "side": 256}
 PRECISIONS = ("float32", "bfloat16")
 # Found by a part of an operation's name, the first one that fits.
 _KINDS = {
-    "optimizer": "adam_w",
+    "optimizer": "muon",
     "normalization": "_norm",
     "convolutions": "Conv2D",
     "pooling": "Pool",

@@ -80,7 +80,7 @@ class WriteHistory(keras.callbacks.Callback):
 
     def _add_point(self, logs: dict[str, Any]) -> None:
         # Callbacks of the user may log anything.
-        point = {
+        point: dict[str, float] = {
             name: value
             for name, value in logs.items()
             if name in self.means and isinstance(value, float)
