@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks import harness
+from keras_mnist_sum.inference.predictor import Predictor
 from tests.fixtures import browser
 
 OPTIONS = {
@@ -27,7 +28,8 @@ _WATCH = """() => {
 
 
 def main(values: argparse.Namespace) -> None:
-    with browser.serve() as server, browser.open_browser() as chromium:
+    served = browser.serve(Predictor.load())
+    with served as server, browser.open_browser() as chromium:
         page = chromium.new_page(viewport={"width": 1120, "height": 700})
         page.goto(server.url)
         if values.screenshot:

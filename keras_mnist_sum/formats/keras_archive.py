@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import h5py
 
-from keras_mnist_sum.models import layers
+from keras_mnist_sum.models import allowed_layers
 from keras_mnist_sum.utils.zip_archives import open_zip
 
 _CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -26,7 +26,7 @@ _PARTS = {
     ("Functional", "keras.src.models.functional"),
     ("DTypePolicy", "keras"),
     ("__keras_tensor__", None),
-    *((name, "keras.layers") for name in layers.KERAS_LAYERS),
+    *((name, "keras.layers") for name in allowed_layers.KERAS_LAYERS),
     *((name, "keras.initializers") for name in _INITIALIZERS.split()),
 }
 # Names that the first edition gave to layers of ours.
@@ -114,7 +114,7 @@ def check_parts(config: object) -> None:
     Raises:
         Refused: If it is.
     """
-    allowed = layers.allowed_layers()
+    allowed = allowed_layers.allowed_layers()
     for part in _parts(config):
         name, where = part.get("class_name"), part.get("module")
         registered = part.get("registered_name")
@@ -132,7 +132,7 @@ def has_own_layers(config: object) -> bool:
     """Whether it has a layer that no other process may know."""
     own = {
         name
-        for name, layer in layers.allowed_layers().items()
+        for name, layer in allowed_layers.allowed_layers().items()
         if not layer.__module__.startswith("keras_mnist_sum.")
     }
     return any(part.get("registered_name") in own for part in _parts(config))

@@ -18,12 +18,12 @@ from keras import ops
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
+from keras_mnist_sum.models.allowed_layers import ours
 from keras_mnist_sum.models.backbones import BACKBONES
 from keras_mnist_sum.models.baselines import pytorch_initializers
 from keras_mnist_sum.models.layers import PropagateNaN
 from keras_mnist_sum.models.layers import ScaleByMaximum
 from keras_mnist_sum.models.layers import Tensor
-from keras_mnist_sum.models.layers import ours
 from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.utils.arguments import as_integer

@@ -6,9 +6,9 @@
 import keras
 from keras import ops
 
+from keras_mnist_sum.models.allowed_layers import ours
 from keras_mnist_sum.models.layers import Tensor
 from keras_mnist_sum.models.layers import check_last_axis
-from keras_mnist_sum.models.layers import ours
 from keras_mnist_sum.task import NUM_DIGITS
 
 

@@ -28,9 +28,11 @@ from keras_mnist_sum.training.schedules import SCHEDULES
 from keras_mnist_sum.training.schedules import Rate
 
 
-def adamw(config: Config, rate: Rate) -> keras.Optimizer:
+def adamw(
+    config: Config, rate: Rate, kind: type[FusedAdamW] = FusedAdamW
+) -> keras.Optimizer:
     """AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101)."""
-    return FusedAdamW(
+    return kind(
         rate,
         weight_decay=config.weight_decay,
         beta_1=config.beta_1,
@@ -41,12 +43,7 @@ def adamw(config: Config, rate: Rate) -> keras.Optimizer:
 def muon(config: Config, rate: Rate) -> keras.Optimizer:
     """AdamW, and Muon for convolutions
     (https://kellerjordan.github.io/posts/muon/)."""
-    return Muon(
-        rate,
-        weight_decay=config.weight_decay,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-    )
+    return adamw(config, rate, Muon)
 
 
 def sgd(config: Config, rate: Rate) -> keras.Optimizer:

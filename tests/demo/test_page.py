@@ -10,9 +10,9 @@ from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.task import Task
 from tests.demo.test_server import drawing
 from tests.demo.test_server import png
-from tests.demo.test_server import serve
 from tests.evaluation.known_model import always_reads
 from tests.fixtures import browser as driver
+from tests.fixtures.browser import serve
 
 pytestmark = pytest.mark.skipif(
     driver.find_chromium() is None, reason="no Chromium is installed"

@@ -29,23 +29,12 @@ from keras_mnist_sum.inference.predictor import Predictor
 from keras_mnist_sum.task import Output
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import always_reads
+from tests.fixtures.browser import serve
 from tests.fixtures.strokes import canvas
 from tests.fixtures.strokes import strokes
 
 ROOT = Path(__file__).parents[2]
 CANVAS = "application/octet-stream"
-
-
-@contextlib.contextmanager
-def serve(predictor):
-    with demo.make_server(predictor, port=0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def unasked(arrays):
