@@ -55,12 +55,17 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     """Brings all singular values of a matrix close to 1: 0.7 to 1.2.
 
     Five Newton-Schulz iterations with the coefficients of Jordan et al. (2024).
+    Each multiplies the matrix by a polynomial of its square, so that only the
+    squares, which are smaller, are iterated.
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = ops.transpose(matrix) if is_tall else matrix
-    x /= ops.norm(x) + 1e-7
+    x = matrix / (ops.norm(matrix) + 1e-7)
+    transposed = ops.transpose(x)
+    square = ops.matmul(transposed, x) if is_tall else ops.matmul(x, transposed)
+    product = identity = ops.eye(square.shape[0], dtype=square.dtype)
     for _ in range(5):
-        square = ops.matmul(x, ops.transpose(x))
-        change = -4.7750 * square + 2.0315 * ops.matmul(square, square)
-        x = 3.4445 * x + ops.matmul(change, x)
-    return ops.transpose(x) if is_tall else x
+        factor = 3.4445 * identity - 4.7750 * square
+        factor += 2.0315 * ops.matmul(square, square)
+        product = ops.matmul(factor, product)
+        square = ops.matmul(ops.matmul(factor, square), factor)
+    return ops.matmul(x, product) if is_tall else ops.matmul(product, x)

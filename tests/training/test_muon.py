@@ -27,6 +27,22 @@ def test_all_singular_values_become_about_one(shape) -> None:
     np.testing.assert_array_less(0.5, np.diag(left.T @ result @ right.T))
 
 
+@pytest.mark.parametrize("shape", [(90, 12), (12, 90)])
+def test_narrow_directions_grow_as_by_the_published_iteration(shape) -> None:
+    """Jordan et al. iterate the whole matrix; here only its square is."""
+    left, _, right = np.linalg.svd(RANDOM.normal(size=shape), False)
+    matrix = (left * np.geomspace(1e-5, 1, 12)) @ right
+    expected = matrix / np.linalg.norm(matrix)
+    for _ in range(5):
+        square = expected @ expected.T
+        change = -4.7750 * square + 2.0315 * square @ square
+        expected = 3.4445 * expected + change @ expected
+
+    result = np.array(orthogonalize(matrix.astype("float32")))
+
+    np.testing.assert_allclose(result, expected, atol=1e-3)
+
+
 def step(kind, start, gradient):
     optimizer = kind(0.1, weight_decay=0.5, beta_1=0.9, beta_2=0.99)
     variable = keras.Variable(start)
