@@ -132,13 +132,13 @@ class Trainee:
         return lambda: tf.nest.flatten(run())[0]
 
     def collectives(self) -> int:
-        """Messages in a step as `fit` has it: with its input, and the means of
-        its logs over all replicas."""
+        """Messages in a step as `fit` has it: with the means of its logs over
+        all replicas."""
         self.model.make_train_function()
 
         @tf.function
         def step(batches: tf.data.Iterator) -> Any:
-            return self.model.train_function([next(batches)])
+            return self.model.train_function(batches)
 
         graph = step.get_concrete_function(iter(self.data)).graph.as_graph_def()
         nodes = itertools.chain(

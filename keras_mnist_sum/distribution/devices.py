@@ -129,6 +129,9 @@ class Distribution:
         """
         if self.replicas == 1:
             return dataset
+        # All batches are whole: the workers need not ask each other for one.
+        extended = self.strategy.extended
+        extended.experimental_enable_get_next_as_optional = False
         return self.strategy.distribute_datasets_from_function(
             lambda context: dataset.rebatch(batch_size // self.replicas)
         )

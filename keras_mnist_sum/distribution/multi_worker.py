@@ -114,15 +114,22 @@ class MultiWorkerModel(keras.Model):
 
     def _make_function(self, step_function: Callable[..., Any]) -> Any:
         names: list[str] = []
+        strategy = self.distribute_strategy
 
         def step(data: Any) -> tf.Tensor:
             logs = step_function(data)
             names[:] = logs
             dtype = keras.config.floatx()
-            # Of shape (1, logs): averaged in one message, not in one for each.
-            return tf.stack([tf.cast(x, dtype) for x in logs.values()])[None]
+            # Averaged in one message, not in two for each.
+            values = tf.stack([tf.cast(x, dtype) for x in logs.values()])
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
-        function = super()._make_function(step)
-        return lambda data: dict(
-            zip(names, tf.unstack(function(data)), strict=True)
+        @tf.function
+        def function(batches: Any) -> tf.Tensor:
+            means = strategy.run(step, (next(batches),))
+            return strategy.experimental_local_results(means)[0]
+
+        return lambda batches: dict(
+            zip(names, tf.unstack(function(batches)), strict=True)
         )

@@ -29,9 +29,15 @@ def synchronize(layer: keras.layers.BatchNormalization) -> None:
     """Has the layer normalize by what all replicas see together.
 
     As Keras's `synchronized=True`, which sums up three times where this does so
-    once; so do the gradients.
+    once; so do the gradients. CPUs normalize images by fused operations.
     """
     layer._moments = functools.partial(_moments, layer)
+    # GPUs have no deterministic gradient with statistics that are given:
+    # https://github.com/tensorflow/tensorflow/pull/50505
+    has_gpu = tf.config.get_visible_devices("GPU")
+    is_keras = type(layer).call is keras.layers.BatchNormalization.call
+    if is_keras and not has_gpu:
+        layer.call = functools.partial(_call, layer, together=True)
 
 
 def _call(
@@ -39,8 +45,9 @@ def _call(
     inputs: tf.Tensor,
     training: bool | None = None,
     mask: Any = None,
+    together: bool = False,
 ) -> tf.Tensor:
-    """What the layer's own `call` computes."""
+    """What the layer's own `call` computes; `together` with all replicas."""
     learns = training and layer.trainable
     is_plain = layer.scale and layer.center and not layer.renorm
     is_image = inputs.shape.rank == 4 and layer.axis in (3, -1)
@@ -49,27 +56,92 @@ def _call(
         or mask is not None
         or layer.synchronized
         or inputs.dtype == tf.float64  # It is not fused.
+        or (together and tf.distribute.get_replica_context() is None)
     ):
         return type(layer).call(layer, inputs, training=training, mask=mask)
-    fused = tf.raw_ops.FusedBatchNormV3(
-        x=inputs,
-        scale=tf.cast(layer.gamma, "float32"),
-        offset=tf.cast(layer.beta, "float32"),
-        mean=[],
-        variance=[],
-        epsilon=layer.epsilon,
-    )
-    # Its variance has a factor of n / (n - 1) for n values.
-    count = tf.cast(tf.size(inputs) / inputs.shape[-1], "float32")
-    variance = fused.batch_variance * (1 - 1 / count)
+    scale, offset = (tf.cast(x, "float32") for x in (layer.gamma, layer.beta))
+    normalize = _fused_together if together else _fused
+    outputs, mean, variance = normalize(inputs, scale, offset, layer.epsilon)
     kept = layer.momentum
     for moving, value in (
-        (layer.moving_mean, fused.batch_mean),
+        (layer.moving_mean, mean),
         (layer.moving_variance, variance),
     ):
         value = tf.cast(value, moving.dtype)
         moving.assign(moving * kept + value * (1.0 - kept))
-    return tf.cast(fused.y, layer.compute_dtype)
+    return tf.cast(outputs, layer.compute_dtype)
+
+
+def _fused(
+    inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The outputs, and mean and variance of each channel."""
+    fused = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=scale,
+        offset=offset,
+        mean=[],
+        variance=[],
+        epsilon=epsilon,
+    )
+    # Its variance has a factor of n / (n - 1) for n values.
+    count = _count(inputs)
+    return fused.y, fused.batch_mean, fused.batch_variance * (1 - 1 / count)
+
+
+def _fused_together(
+    inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """As `_fused`, for the batch of all replicas: one sum over them, and
+    another one for the gradients."""
+    add = tf.distribute.get_replica_context().all_reduce
+    sum_up = tf.distribute.ReduceOp.SUM
+
+    @tf.autograph.experimental.do_not_convert
+    @tf.custom_gradient
+    def normalize(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> Any:
+        _, mean, variance = _fused(x, scale, offset, epsilon)
+        count = _count(x)
+        here = [mean, variance + tf.square(mean), tf.ones(1)]
+        sums = add(sum_up, count * tf.concat(here, axis=0))
+        count = sums[-1]
+        mean, mean_square = tf.split(sums[:-1] / count, 2)
+        variance = tf.maximum(mean_square - tf.square(mean), 0)
+        known = {"epsilon": epsilon, "is_training": False}
+        statistics = {"mean": mean, "variance": variance}
+        outputs = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=scale, offset=offset, **statistics, **known
+        ).y
+
+        def gradient(upstream: tf.Tensor, *_: tf.Tensor) -> Any:
+            # With the statistics held, then through them: equation 3 of Ioffe
+            # and Szegedy, https://arxiv.org/abs/1502.03167.
+            held = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream,
+                x=x,
+                scale=scale,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=[0.0],
+                **known,
+            )
+            here = (held.scale_backprop, held.offset_backprop)
+            sums = add(sum_up, tf.concat(here, axis=0))
+            factor = -scale * tf.math.rsqrt(variance + epsilon) / count
+            by_scale, by_offset = (factor * x for x in tf.split(sums, 2))
+            through = tf.raw_ops.FusedBatchNormV3(
+                x=x, scale=by_scale, offset=by_offset, **statistics, **known
+            ).y
+            return held.x_backprop + through, *here
+
+        return (outputs, mean, variance), gradient
+
+    return normalize(inputs, scale, offset)
+
+
+def _count(inputs: tf.Tensor) -> tf.Tensor:
+    """Of the values of a channel, float32."""
+    return tf.cast(tf.size(inputs) / inputs.shape[-1], "float32")
 
 
 def _moments(

@@ -64,6 +64,19 @@ def test_normalizes_as_keras_does(messages, shape, dtype, way):
         np.testing.assert_allclose(got, expected, rtol=limit, atol=limit)
 
 
+def test_replicas_on_gpus_keep_operations_that_are_deterministic(monkeypatch):
+    """TensorFlow has none fused: pull/50505."""
+    layer = keras.layers.BatchNormalization()
+    monkeypatch.setattr(
+        tf.config, "get_visible_devices", lambda kind: [f"{kind}:0"]
+    )
+    synchronize(layer)
+    images = tf.ones((4, 5, 5, 3))
+    run = tf.function(lambda: layer(images, training=True))
+    graph = run.get_concrete_function().graph
+    assert not [x for x in graph.get_operations() if "Fused" in x.type]
+
+
 def test_a_layer_of_another_class_keeps_its_own_call():
     class Tenfold(keras.layers.BatchNormalization):
         def call(self, inputs, **named):
