@@ -25,7 +25,7 @@ from keras_mnist_sum.errors import InputError
 
 SIZES = (1, 2**14, 2**18, 2**20, 2**22)  # float32 values that are summed
 OPTIONS = {
-    "rounds": (7, "pieces of training"),
+    "rounds": (13, "pieces of training"),
     "steps": (16, "of a piece; one is not timed"),
     "batch_size": (512, "of all workers together"),
     "paper": (bool, "print what the stored results mean for more workers"),
