@@ -17,12 +17,15 @@ def layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [x for x in model._flatten_layers() if isinstance(x, kind)]
 
 
-def fuse(layer: keras.layers.BatchNormalization) -> None:
+def fuse(
+    layer: keras.layers.BatchNormalization, together: bool = False
+) -> None:
     """Has the layer normalize images by one operation of TensorFlow, forward
-    and back, where Keras composes it of some thirty."""
+    and back, where Keras composes it of some thirty; `together` with all
+    replicas, by a few."""
     # One of another class may compute something else.
     if type(layer).call is keras.layers.BatchNormalization.call:
-        layer.call = functools.partial(_call, layer)
+        layer.call = functools.partial(_call, layer, together=together)
 
 
 def synchronize(layer: keras.layers.BatchNormalization) -> None:
@@ -34,10 +37,8 @@ def synchronize(layer: keras.layers.BatchNormalization) -> None:
     layer._moments = functools.partial(_moments, layer)
     # GPUs have no deterministic gradient with statistics that are given:
     # https://github.com/tensorflow/tensorflow/pull/50505
-    has_gpu = tf.config.get_visible_devices("GPU")
-    is_keras = type(layer).call is keras.layers.BatchNormalization.call
-    if is_keras and not has_gpu:
-        layer.call = functools.partial(_call, layer, together=True)
+    if not tf.config.get_visible_devices("GPU"):
+        fuse(layer, together=True)
 
 
 def _call(
@@ -45,7 +46,8 @@ def _call(
     inputs: tf.Tensor,
     training: bool | None = None,
     mask: Any = None,
-    together: bool = False,
+    *,
+    together: bool,
 ) -> tf.Tensor:
     """What the layer's own `call` computes; `together` with all replicas."""
     learns = training and layer.trainable
@@ -94,19 +96,14 @@ def _fused_together(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """As `_fused`, for the batch of all replicas: one sum over them, and
     another one for the gradients."""
-    add = tf.distribute.get_replica_context().all_reduce
-    sum_up = tf.distribute.ReduceOp.SUM
 
     @tf.autograph.experimental.do_not_convert
     @tf.custom_gradient
     def normalize(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> Any:
         _, mean, variance = _fused(x, scale, offset, epsilon)
         count = _count(x)
-        here = [mean, variance + tf.square(mean), tf.ones(1)]
-        sums = add(sum_up, count * tf.concat(here, axis=0))
-        count = sums[-1]
-        mean, mean_square = tf.split(sums[:-1] / count, 2)
-        variance = tf.maximum(mean_square - tf.square(mean), 0)
+        sums = [count * x for x in (mean, variance + tf.square(mean))]
+        mean, variance, count = _whole_batch(sums, count)
         known = {"epsilon": epsilon, "is_training": False}
         statistics = {"mean": mean, "variance": variance}
         outputs = tf.raw_ops.FusedBatchNormV3(
@@ -126,7 +123,7 @@ def _fused_together(
                 **known,
             )
             here = (held.scale_backprop, held.offset_backprop)
-            sums = add(sum_up, tf.concat(here, axis=0))
+            sums = _over_replicas(tf.concat(here, axis=0))
             factor = -scale * tf.math.rsqrt(variance + epsilon) / count
             by_scale, by_offset = (factor * x for x in tf.split(sums, 2))
             through = tf.raw_ops.FusedBatchNormV3(
@@ -144,6 +141,21 @@ def _count(inputs: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.size(inputs) / inputs.shape[-1], "float32")
 
 
+def _whole_batch(
+    sums: list[tf.Tensor], count: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Mean, variance and number of all replicas' values, of the sums of this
+    one's values and of their squares."""
+    total = _over_replicas(tf.concat([*sums, [count]], axis=0))
+    mean, mean_square = tf.split(total[:-1] / total[-1], 2)
+    return mean, tf.maximum(mean_square - tf.square(mean), 0), total[-1]
+
+
+def _over_replicas(values: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
 def _moments(
     layer: keras.layers.BatchNormalization, inputs: tf.Tensor, mask: Any
 ) -> tuple[tf.Tensor, ...]:
@@ -156,11 +168,7 @@ def _moments(
     values = tf.cast(inputs, tf.float32) if narrow else inputs
     sums = [tf.reduce_sum(x, axes) for x in (values, tf.square(values))]
     count = tf.cast(tf.size(values) / tf.size(sums[0]), values.dtype)
-    sums = context.all_reduce(
-        tf.distribute.ReduceOp.SUM, tf.concat([*sums, [count]], axis=0)
-    )
-    mean, mean_square = tf.split(sums[:-1] / sums[-1], 2)
-    variance = tf.maximum(mean_square - tf.square(mean), 0)
+    mean, variance, _ = _whole_batch(sums, count)
     if not narrow:
         return mean, variance
     most = tf.float16.max  # As Keras has it, also for bfloat16.
