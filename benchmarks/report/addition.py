@@ -80,7 +80,7 @@ def runs(reports: dict[str, dict]) -> str:
                 _mean_std(found["digit"], found["n"]),
                 f"{found['surely_most_probable'][0]:.1f}",
                 f"{found['failed_starts']} of {found['n']}",
-                duration(found["seconds"][0]),
+                duration(found["core_seconds"][0]),
             ]
         )
     return table(header, rows)

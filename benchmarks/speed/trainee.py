@@ -1,5 +1,6 @@
 """A model in a process of its own: trains, and times parts of a step."""
 
+import collections
 import dataclasses
 import itertools
 import resource
@@ -17,6 +18,7 @@ from benchmarks.turns import timed
 from keras_mnist_sum import presets
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.devices import find_devices
+from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.training.optimization import compile_model
 from keras_mnist_sum.utils import environment
@@ -96,8 +98,8 @@ class Trainee:
 
     def part(self, what: str, times: int) -> Turn:
         """Seconds for a `step` with a batch that is there already; a `vote` of
-        all workers; or sums over them, of all `gradients` or of so many
-        numbers."""
+        all workers; or sums over them, of all `gradients`, as Keras has it, or
+        of so many numbers, as the package has small ones."""
         if what == "step":
             run, model = self.devices.strategy.run, self.model
             step = tf.function(lambda x: run(model.train_step, (x,))["loss"])
@@ -106,8 +108,17 @@ class Trainee:
         if what == "vote":
             vote = self.devices.all_reduce_any
             return timed(lambda: self._mean(lambda: vote([False] * 4), times))
-        shapes = [x.shape for x in self.model.trainable_variables]
-        sums = self._sums(shapes if what == "gradients" else [(int(what),)])
+        if what == "gradients":
+            weights = self.model.trainable_variables
+            values = [tf.zeros(x.shape) for x in weights]
+
+            def add(values: Any) -> Any:
+                context = tf.distribute.get_replica_context()
+                return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+            sums = self._chain(add, values)
+        else:
+            sums = self._chain(sum_over_replicas, tf.zeros(int(what)))
         return timed(lambda: self._mean(sums, _CHAINED // 4) / _CHAINED)
 
     def _mean(self, work: Callable[[], Any], times: int) -> float:
@@ -117,23 +128,22 @@ class Trainee:
             work()
         return (time.perf_counter() - start) / times
 
-    def _sums(self, shapes: list) -> Callable[[], Any]:
-        """Adds tensors of these shapes over all replicas, many times in one
-        call: that of a function takes longer than a small sum."""
+    def _chain(self, add: Callable[[Any], Any], values: Any) -> Callable:
+        """Adds over all replicas, many times in one call: that of a function
+        takes longer than a small sum."""
 
-        def everywhere() -> Any:
-            context = tf.distribute.get_replica_context()
-            values = [tf.zeros(x) for x in shapes]
+        def everywhere(values: Any) -> Any:
             for _ in range(_CHAINED):  # Each waits for the one before.
-                values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+                values = add(values)
             return values
 
-        run = tf.function(lambda: self.devices.strategy.run(everywhere))
-        return lambda: tf.nest.flatten(run())[0]
+        run = self.devices.strategy.run
+        chain = tf.function(lambda: run(everywhere, (values,)))
+        return lambda: tf.nest.flatten(chain())[0]
 
-    def collectives(self) -> int:
-        """Messages in a step as `fit` has it: with the means of its logs over
-        all replicas."""
+    def collectives(self) -> dict[str, int]:
+        """Sums over all replicas in a step as `fit` has it, with those of its
+        logs: small ones, and those in a ring."""
         self.model.make_train_function()
 
         @tf.function
@@ -144,4 +154,8 @@ class Trainee:
         nodes = itertools.chain(
             graph.node, *(x.node_def for x in graph.library.function)
         )
-        return sum(node.op.startswith("CollectiveReduce") for node in nodes)
+        counts = collections.Counter(node.op for node in nodes)
+        return {
+            "small": counts["CollectiveGatherV2"],
+            "ring": counts["CollectiveReduceV2"],
+        }

@@ -21,6 +21,7 @@ from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.precision import FAST
 from keras_mnist_sum.distribution.precision import choose_precision
 from keras_mnist_sum.distribution.precision import find_fast
+from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 from keras_mnist_sum.errors import shown
@@ -195,9 +196,8 @@ class Distribution:
     @functools.cached_property
     def _sum(self) -> Callable[[tf.Tensor], tf.Tensor]:
         def everywhere(votes: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            here = tf.identity(votes)  # On the replica's own device.
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
+            # On the replica's own device.
+            return sum_over_replicas(tf.identity(votes))
 
         @tf.function
         def total(votes: tf.Tensor) -> tf.Tensor:

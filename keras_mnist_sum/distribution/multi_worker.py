@@ -15,6 +15,7 @@ from tensorflow.python.eager import context
 
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.signals import handle_signals
+from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
 
@@ -122,8 +123,7 @@ class MultiWorkerModel(keras.Model):
             dtype = keras.config.floatx()
             # Averaged in one message, not in two for each.
             values = tf.stack([tf.cast(x, dtype) for x in logs.values()])
-            context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+            return sum_over_replicas(values) / strategy.num_replicas_in_sync
 
         @tf.function
         def function(batches: Any) -> tf.Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_mnist_sum.distribution.sums import sum_over_replicas
+
 
 def layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Those of `model`, also of models within it."""
@@ -123,7 +125,7 @@ def _fused_together(
                 **known,
             )
             here = (held.scale_backprop, held.offset_backprop)
-            sums = _over_replicas(tf.concat(here, axis=0))
+            sums = sum_over_replicas(tf.concat(here, axis=0))
             factor = -scale * tf.math.rsqrt(variance + epsilon) / count
             by_scale, by_offset = (factor * x for x in tf.split(sums, 2))
             through = tf.raw_ops.FusedBatchNormV3(
@@ -146,14 +148,9 @@ def _whole_batch(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mean, variance and number of all replicas' values, of the sums of this
     one's values and of their squares."""
-    total = _over_replicas(tf.concat([*sums, [count]], axis=0))
+    total = sum_over_replicas(tf.concat([*sums, [count]], axis=0))
     mean, mean_square = tf.split(total[:-1] / total[-1], 2)
     return mean, tf.maximum(mean_square - tf.square(mean), 0), total[-1]
-
-
-def _over_replicas(values: tf.Tensor) -> tf.Tensor:
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def _moments(
