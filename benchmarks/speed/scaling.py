@@ -9,6 +9,7 @@ model that `--paper` computes by.
 """
 
 import argparse
+import collections
 import contextlib
 import functools
 import math
@@ -18,19 +19,22 @@ import tempfile
 
 from benchmarks import harness
 from benchmarks.turns import Turn
+from benchmarks.turns import Turns
 from benchmarks.turns import interleave
 from benchmarks.workers import Worker
 from keras_mnist_sum.distribution import cluster
 from keras_mnist_sum.errors import InputError
 
+PARTS = ("step", "gradients", "vote")
 SIZES = (1, 2**8, 2**14, 2**18)  # float32 values that are summed
 OPTIONS = {
-    "rounds": (13, "pieces of training"),
+    "rounds": (15, "pieces of training"),
+    "starts": (3, "of all processes, which differ a little"),
     "steps": (16, "of a piece; one is not timed"),
     "batch_size": (512, "of all workers together"),
     "paper": (bool, "print what the stored results mean for more workers"),
 }
-SMOKE = {"rounds": 1, "steps": 2, "batch_size": 16}
+SMOKE = {"rounds": 1, "starts": 1, "steps": 2, "batch_size": 16}
 
 
 def main(values: argparse.Namespace) -> None:
@@ -39,6 +43,49 @@ def main(values: argparse.Namespace) -> None:
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise InputError(f"This needs two processor cores. Received: {cores}")
+    rounds = -(-values.rounds // values.starts)
+    turns, parts, facts = Turns(), collections.defaultdict(list), {}
+    for _ in range(values.starts):
+        facts = _measure(values, rounds, cores, turns, parts)
+
+    def part(what: str, digits: int) -> float:
+        return round(1000 * statistics.median(parts[what]), digits)
+
+    found = {
+        "n": rounds * values.starts,
+        "batch_size": values.batch_size,
+        "precision": facts["precision"],
+        "images_per_second": {
+            way: round(values.batch_size / turns.median(way)) for way in turns
+        },
+        "ratio_to_one_process": {
+            way: turns.ratio("one process", way) for way in turns
+        },
+        "ratio_of_two_workers_to_apart": turns.ratio("apart", "two workers"),
+        "milliseconds_of_a_step": {
+            way: turns.milliseconds(way, 1) for way in turns
+        },
+        "milliseconds_of_parts": {x: part(x, 2) for x in PARTS},
+        "milliseconds_of_a_sum": {
+            f"{4 * size} bytes": part(str(size), 3) for size in SIZES
+        },
+        "collectives_in_a_step": facts["collectives"],
+        "megabytes_of_gradients": facts["megabytes_of_gradients"],
+        "environment": facts["environment"],
+        "turns": turns.to_json(),
+    }
+    harness.save(values, found)
+
+
+def _measure(
+    values: argparse.Namespace,
+    rounds: int,
+    cores: list[int],
+    turns: Turns,
+    parts: dict[str, list[float]],
+) -> dict:
+    """Starts all processes and adds their turns to those of others."""
+    whole = values.batch_size
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.ExitStack() as stack,
@@ -55,12 +102,7 @@ def main(values: argparse.Namespace) -> None:
             )
             return stack.enter_context(contextlib.closing(worker))
 
-        def fit(workers: list[Worker]) -> Turn:
-            return together(workers, "fit", values.steps, 1)
-
-        whole, rounds = values.batch_size, values.rounds
         one = [start("single", whole)]
-        alone = interleave({"one process": functools.partial(fit, one)}, rounds)
         addresses = cluster.free_addresses(2)
         workers = [
             start(
@@ -77,47 +119,24 @@ def main(values: argparse.Namespace) -> None:
             "two workers": workers,
             "apart": [start("single", whole // 2, core) for core in cores],
         }
-        turns = interleave(
-            {way: functools.partial(fit, x) for way, x in ways.items()}, rounds
+        found = interleave(
+            {
+                way: functools.partial(together, x, "fit", values.steps, 1)
+                for way, x in ways.items()
+            },
+            rounds,
         )
-
-        def part(what: str, digits: int) -> float:
-            times = [
+        for way in ways:
+            turns.setdefault(way, []).extend(found[way])
+        for what in (*PARTS, *map(str, SIZES)):
+            parts[what] += [
                 together(workers, "part", what, values.steps).seconds
                 for _ in range(rounds)
             ]
-            return round(1000 * statistics.median(times), digits)
-
-        before = "milliseconds_of_a_step_before_the_others_started"
+        collectives = ask_all(workers, "collectives")[0]
+        environment = one[0].ask("facts")["environment"]
         facts = workers[0].ask("facts")
-        found = {
-            "batch_size": whole,
-            "precision": facts["precision"],
-            "images_per_second": {
-                way: round(whole / turns.median(way)) for way in ways
-            },
-            "ratio_to_one_process": {
-                way: turns.ratio("one process", way) for way in ways
-            },
-            "ratio_of_two_workers_to_apart": turns.ratio(
-                "apart", "two workers"
-            ),
-            "milliseconds_of_a_step": {
-                way: turns.milliseconds(way, 1) for way in ways
-            },
-            before: alone.milliseconds("one process", 1),
-            "milliseconds_of_parts": {
-                x: part(x, 2) for x in ("step", "gradients", "vote")
-            },
-            "milliseconds_of_a_sum": {
-                f"{4 * size} bytes": part(str(size), 3) for size in SIZES
-            },
-            "collectives_in_a_step": ask_all(workers, "collectives")[0],
-            "megabytes_of_gradients": facts["megabytes_of_gradients"],
-            "environment": one[0].ask("facts")["environment"],
-            "turns": turns.to_json(),
-        }
-    harness.save(values, found)
+        return facts | {"collectives": collectives, "environment": environment}
 
 
 def ask_all(workers: list[Worker], method: str, *arguments: object) -> list:
