@@ -15,11 +15,21 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 from tensorflow.python.data.ops import debug_mode
+from tensorflow.python.data.ops import multi_device_iterator_ops
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config as tf_config
 
+from keras_mnist_sum.data.pipeline import without_autotuning
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reporting import default_style
+
+_DEVICE_DATASET = "_create_device_dataset"
+_create_device_dataset = getattr(multi_device_iterator_ops, _DEVICE_DATASET)
+
+
+def _create_untuned(*arguments: Any) -> tf.data.Dataset:
+    return without_autotuning(_create_device_dataset(*arguments))
+
 
 _KERAS_STATE = ("global_random_seed", "global_seed_generator")
 # How to get each, how to set it, and what it is by itself.
@@ -48,6 +58,11 @@ _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
     (lambda: tf.get_logger().level, tf.get_logger().setLevel, logging.ERROR),
     # Of `tf.data`.
     (lambda: debug_mode.DEBUG_MODE, debug_mode.toggle_debug_mode, False),
+    (  # What several devices get batches from: no option reaches it.
+        functools.partial(getattr, multi_device_iterator_ops, _DEVICE_DATASET),
+        functools.partial(setattr, multi_device_iterator_ops, _DEVICE_DATASET),
+        _create_untuned,
+    ),
 ]
 _is_used = threading.Lock()
 
