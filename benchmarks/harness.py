@@ -103,7 +103,8 @@ def parse(module: types.ModuleType, arguments: list[str]) -> argparse.Namespace:
     for name, value in given.items():
         # A switch has something else done.
         if name not in _HOW and value is not True and value != usual[name]:
-            words += [f"--{name.replace('_', '-')}", cli.quote(str(value))]
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            words += [f"--{name.replace('_', '-')}", cli.quote(text)]
     values.report = {"command": " ".join(words)}
     for name in _HOW_MUCH:
         if given.get(name):

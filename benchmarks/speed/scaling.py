@@ -157,7 +157,7 @@ def on_paper(report: dict) -> None:
     """Prints the share of all workers' time that is spent on computing."""
     compute = report["milliseconds_of_a_step"]["apart"]
     collectives = report["collectives_in_a_step"]
-    # A small one passes all workers once, with the vote; one in a ring twice.
+    # A small sum takes W - 1 of them, as the vote; one in a ring twice as many.
     rounds = collectives["small"] + 1 + 2 * collectives["ring"]
     latency, *_ = report["milliseconds_of_a_sum"].values()
     gradients = report["megabytes_of_gradients"]

@@ -21,6 +21,7 @@ from keras_mnist_sum.distribution.devices import find_devices
 from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.training.optimization import compile_model
+from keras_mnist_sum.training.process import default_settings
 from keras_mnist_sum.utils import environment
 
 _CHAINED = 16  # sums in a call
@@ -62,7 +63,10 @@ class Trainee:
         self.config = dataclasses.replace(config, **changes)
         self.mnist = load_mnist(data)
         self.memory["images"] = _megabytes()
-        tf.config.experimental.enable_op_determinism()  # As in a run.
+        # As in a run.
+        self._settings = default_settings()
+        self._settings.__enter__()
+        tf.config.experimental.enable_op_determinism()
         with self.devices.strategy.scope():
             self.model = self.devices.adapt(build_model(self.config))
             compile_model(self.model, self.config)
@@ -107,7 +111,7 @@ class Trainee:
             return timed(lambda: self._mean(lambda: step(batch), times))
         if what == "vote":
             vote = self.devices.all_reduce_any
-            return timed(lambda: self._mean(lambda: vote([False] * 4), times))
+            return timed(lambda: self._mean(lambda: vote([False] * 5), times))
         if what == "gradients":
             weights = self.model.trainable_variables
             values = [tf.zeros(x.shape) for x in weights]

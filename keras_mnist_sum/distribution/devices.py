@@ -1,4 +1,4 @@
-"""tf.distribute: which devices train, and Keras 3's `fit` across machines."""
+"""tf.distribute: which devices train, and how they work together."""
 
 import contextlib
 import functools
@@ -141,6 +141,7 @@ class Distribution:
         """Which flags are set in some process. All must call this together."""
         if self.workers == 1:
             return list(flags)
+        # One more, since there may be none: a way to wait for all.
         votes = self._sum(tf.constant([*flags, False], tf.float32))
         return [bool(vote) for vote in votes.numpy()[:-1] > 0]
 

@@ -147,7 +147,11 @@ def _whole_batch(
     sums: list[tf.Tensor], count: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mean, variance and number of all replicas' values, of the sums of this
-    one's values and of their squares."""
+    one's values and of their squares.
+
+    As Keras's `synchronized=True`, it loses digits where the mean is much
+    larger than the deviation.
+    """
     total = sum_over_replicas(tf.concat([*sums, [count]], axis=0))
     mean, mean_square = tf.split(total[:-1] / total[-1], 2)
     return mean, tf.maximum(mean_square - tf.square(mean), 0), total[-1]

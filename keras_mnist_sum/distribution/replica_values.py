@@ -10,15 +10,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mnist_sum.distribution.sums import sum_over_replicas
+_SUMMED = (
+    *(tf.bfloat16, tf.float16, tf.float32, tf.float64),
+    *(tf.int32, tf.int64),
+)
 
 
 def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
     """Reads what each replica has. All workers must call this together.
 
     Args:
-        model: Whose variables these are.
-        variables: All of one dtype.
+        model: Whose variables these are, of any dtypes.
+        variables: The variables.
 
     Returns:
         For each, an array of shape `(replicas, *variable.shape)`.
@@ -28,22 +31,27 @@ def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
         return [keras.ops.convert_to_numpy(x)[np.newaxis] for x in variables]
     replicas = strategy.num_replicas_in_sync
 
-    def everywhere() -> tf.Tensor:
+    def everywhere() -> list[tf.Tensor]:
         context = tf.distribute.get_replica_context()
-        here = [keras.ops.reshape(x, (-1,)) for x in variables]
-        here = tf.concat(here, axis=0)[tf.newaxis]
         mine = tf.range(replicas) == context.replica_id_in_sync_group
-        rows = tf.where(mine[:, tf.newaxis], here, tf.zeros_like(here))
-        return sum_over_replicas(rows)
+        summands: dict[tf.DType, dict[int, tf.Tensor]] = {}
+        for index, variable in enumerate(variables):
+            here = tf.convert_to_tensor(variable)[tf.newaxis]
+            if here.dtype not in _SUMMED:
+                here = tf.cast(here, tf.int64)
+            axes = (-1, *[1] * (here.shape.rank - 1))
+            row = tf.where(tf.reshape(mine, axes), here, tf.zeros_like(here))
+            summands.setdefault(here.dtype, {})[index] = row
+        sums: dict[int, tf.Tensor] = {}
+        for rows in summands.values():  # One dtype is one message.
+            sums |= context.all_reduce(tf.distribute.ReduceOp.SUM, rows)
+        return [sums[index] for index in range(len(variables))]
 
     everyone = tf.function(lambda: strategy.run(everywhere))()
-    rows = strategy.experimental_local_results(everyone)[0].numpy()
-    ends = np.cumsum([np.prod(x.shape, dtype=int) for x in variables])
+    values = [strategy.experimental_local_results(x)[0] for x in everyone]
     return [
-        part.reshape(replicas, *variable.shape)
-        for part, variable in zip(
-            np.split(rows, ends[:-1], axis=1), variables, strict=True
-        )
+        tf.cast(value, variable.dtype).numpy()
+        for value, variable in zip(values, variables, strict=True)
     ]
 
 
