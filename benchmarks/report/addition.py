@@ -41,7 +41,7 @@ def make(name: str, folder: Path) -> str:
     def place(item: tuple[str, dict]) -> tuple:
         stem, report = item
         network = _NETWORKS.index(report["network"])
-        return network, "starts" in stem, report["digits"]
+        return network, "starts" in stem, report["digits"], stem
 
     parts = {"sums": sums, "runs": runs, "commands": commands}
     return parts[name](dict(sorted(reports.items(), key=place)))
