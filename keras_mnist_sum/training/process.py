@@ -23,6 +23,7 @@ from keras_mnist_sum.data.pipeline import without_autotuning
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reporting import default_style
 
+_KERAS_STATE = ("global_random_seed", "global_seed_generator")
 _DEVICE_DATASET = "_create_device_dataset"
 _create_device_dataset = getattr(multi_device_iterator_ops, _DEVICE_DATASET)
 
@@ -31,7 +32,6 @@ def _create_untuned(*arguments: Any) -> tf.data.Dataset:
     return without_autotuning(_create_device_dataset(*arguments))
 
 
-_KERAS_STATE = ("global_random_seed", "global_seed_generator")
 # How to get each, how to set it, and what it is by itself.
 _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
     (  # `None`: as `floatx` says.
