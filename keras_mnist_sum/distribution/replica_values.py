@@ -20,8 +20,8 @@ def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
     """Reads what each replica has. All workers must call this together.
 
     Args:
-        model: Whose variables these are, of any dtypes.
-        variables: The variables.
+        model: Whose variables these are.
+        variables: Of any dtypes.
 
     Returns:
         For each, an array of shape `(replicas, *variable.shape)`.
