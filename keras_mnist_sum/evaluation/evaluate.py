@@ -30,6 +30,7 @@ from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.arguments import as_integer
 from keras_mnist_sum.utils.atomic_files import check_file
 from keras_mnist_sum.utils.console import counting
+from keras_mnist_sum.utils.full_float32 import full_float32
 
 # From float32 images `(batch, 28, 28, 1)` in 0-1 to predictions of each output
 # with each number 0-9: `(batch, 10, classes)` of probabilities, or
@@ -120,7 +121,8 @@ def predict_all_pairs(
     with counting("scoring", len(images)) as done:
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            batches.append(predict(image_input(batch)))
+            with full_float32():
+                batches.append(predict(image_input(batch)))
             done(start + len(batch))
     outputs = {
         name: np.concatenate([batch[name] for batch in batches])

@@ -29,6 +29,7 @@ from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.atomic_files import atomic_write
+from keras_mnist_sum.utils.full_float32 import full_float32
 from keras_mnist_sum.utils.quiet import silence
 
 LARGEST_DIFFERENCE = 1e-5
@@ -188,7 +189,8 @@ def compare(
         opened.predict({name: x[start:end] for name, x in pairs.items()})
         for start, end in ((0, 1), (1, 3), (3, 10), (10, None))
     ]
-    expected: Mapping[str, np.ndarray] = model.predict_on_batch(pairs)
+    with full_float32():
+        expected: Mapping[str, np.ndarray] = model.predict_on_batch(pairs)
     difference, same = 0.0, np.array(True)
     for name in task:
         found = np.concatenate([part[name] for part in parts])

@@ -23,6 +23,7 @@ from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils import extras
+from keras_mnist_sum.utils.full_float32 import full_float32
 from keras_mnist_sum.utils.quiet import silence
 from keras_mnist_sum.utils.regular_files import open_regular
 
@@ -146,7 +147,8 @@ def _guarded(run: Predict, path: Path) -> Predict:
     def predict(arrays: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         check_arrays(arrays)
         try:
-            return run(arrays)
+            with full_float32():
+                return run(arrays)
         except InputError:
             raise
         except Exception as error:

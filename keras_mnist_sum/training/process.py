@@ -52,6 +52,11 @@ _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
         keras.config.set_max_steps_per_epoch,
         None,
     ),
+    (  # Of float32 on NVIDIA's GPUs, see `utils.full_float32`.
+        tf.config.experimental.tensor_float_32_execution_enabled,
+        tf.config.experimental.enable_tensor_float_32_execution,
+        False,
+    ),
     (tf.config.functions_run_eagerly, tf.config.run_functions_eagerly, False),
     (tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, False),
     # It warns of functions that are traced again, as for each export.
