@@ -71,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the devices to train on: one (single), all GPUs of this machine "
         "(mirrored), all workers that TF_CONFIG or Slurm names "
         "(multi_worker), or a TPU (tpu) (default: %(default)s: multi_worker "
-        "if TF_CONFIG names several workers, else mirrored if there is a GPU, "
-        "else single)",
+        "if TF_CONFIG names several workers, else mirrored if there are "
+        "several GPUs, else single)",
     )
     parser.add_argument(
         "--verbose",

@@ -58,7 +58,7 @@ class Distribution:
         """The devices, for a person."""
         if self.replicas == 1:
             gpus = tf.config.list_physical_devices("GPU")
-            return "1 GPU" if gpus else environment.device()
+            return environment.name_devices(gpus[:1])
         devices = map(
             tf.DeviceSpec.from_string, self.strategy.extended.worker_devices
         )
@@ -220,7 +220,7 @@ def find_devices(name: str = "auto") -> Distribution:
             the processes that the environment's `TF_CONFIG` names, or else
             the tasks of a Slurm job step; `"tpu"`;
             `"auto"` for the third if `TF_CONFIG` names several workers, else
-            the second if there is a GPU, else the first.
+            the second if there are several GPUs, else the first.
 
     Raises:
         InputError: If there are no such devices, or `TF_CONFIG` does not
@@ -239,7 +239,7 @@ def find_devices(name: str = "auto") -> Distribution:
     if computes and not gpus and (unused := unused_gpus.explain()):
         _logger.warning(unused)
     if name == "auto":
-        name = "mirrored" if gpus else "single"
+        name = "mirrored" if len(gpus) > 1 else "single"
         if workers > 1:
             name = "multi_worker"
     if workers > 1 and name != "multi_worker":

@@ -124,15 +124,18 @@ def compile_model(
             copy_metric(metric) if has_replicas else metric
             for metric in extra[name]
         ]
+    is_tensorflow = keras.backend.backend() == "tensorflow"
     model.compile(
         optimizer,
         loss=losses,
         loss_weights=loss_weights(config, losses),
         metrics=measured,
+        # On a GPU, XLA takes minutes before the first step.
+        jit_compile=False if is_tensorflow else "auto",
     )
     model.optimizer.build(model.trainable_variables)
     if not has_replicas:
-        if keras.backend.backend() == "tensorflow":
+        if is_tensorflow:
             for layer in normalization.layers(model):
                 normalization.fuse(layer)
         _create_metrics(model, has_own=any(extra.values()))

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -71,10 +72,19 @@ def device() -> str:
     """The devices that TensorFlow computes on, for a person."""
     import tensorflow as tf
 
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    if gpus:
-        return f"{gpus} GPU{'s' if gpus > 1 else ''}"
-    return f"CPU ({cores()} core{'s' if cores() > 1 else ''})"
+    return name_devices(tf.config.list_physical_devices("GPU"))
+
+
+def name_devices(gpus: Sequence[Any]) -> str:
+    """These GPUs of TensorFlow's, or, if there are none, the processor."""
+    import tensorflow as tf
+
+    if not gpus:
+        return f"CPU ({cores()} core{'s' if cores() > 1 else ''})"
+    details = map(tf.config.experimental.get_device_details, gpus)
+    cards = {each.get("device_name") for each in details} - {None}
+    names = f" ({', '.join(sorted(cards))})" if cards else ""
+    return f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''}{names}"
 
 
 def cores() -> int:
