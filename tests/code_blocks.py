@@ -26,6 +26,7 @@ ELSEWHERE = {
     ("distributed.md", "sbatch"): "needs Slurm: test_slurm.py",
     ("distributed.md", "python -m examples.ray_train"): "test_ray.py",
     ("distributed.md", "pip install -r requirements-gpu"): "needs a GPU",
+    ("distributed.md", "TEST_GPU=0"): "needs a GPU",
     ("make_it_yours.md", "pip install -r"): "a server: test_examples.py",
     ("make_it_yours.md", "pip install jax"): "test_backends.py",
     ("performance.md", "pip install torch"): "packages of another index",

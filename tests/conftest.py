@@ -10,7 +10,8 @@ import pytest
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
 # One CPU, no proxy, whatever this machine has; child processes inherit this.
-os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+# test_gpu.py needs a GPU: TEST_GPU=0 names the first one.
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("TEST_GPU", "-1")
 os.environ["no_proxy"] = "*"
 
 import_tensorflow()

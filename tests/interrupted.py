@@ -28,7 +28,10 @@ from keras_mnist_sum.distribution.cluster import Cluster  # noqa: E402
 from keras_mnist_sum.distribution.cluster import free_addresses  # noqa: E402
 from keras_mnist_sum.training import train  # noqa: E402
 
-CONTEXT = multiprocessing.get_context("forkserver")
+# What looked for a GPU cannot use one after a fork.
+CONTEXT = multiprocessing.get_context(
+    "spawn" if "TEST_GPU" in os.environ else "forkserver"
+)
 CONTEXT.set_forkserver_preload([__name__])
 
 
@@ -74,6 +77,7 @@ def _child(
     strategy="auto",
     tf_config="",
     cpus=1,
+    gpus=0,
     before=None,
     tensorboard=False,
 ):
@@ -83,7 +87,9 @@ def _child(
     if tf_config:
         os.environ["TF_CONFIG"] = tf_config
     if cpus > 1:
-        split_the_cpu(cpus)
+        split("CPU", cpus)
+    if gpus:
+        split("GPU", gpus, memory_limit=2048)
     if before:
         before()
     if trouble:
@@ -127,13 +133,14 @@ class AfterStep(keras.callbacks.Callback):
         self.work(self.steps)
 
 
-def split_the_cpu(parts):
-    """Has TensorFlow see so many CPU devices; call it before it computes."""
+def split(kind, parts, **each):
+    """Has TensorFlow see so many devices in the place of the one of a kind;
+    call it before it computes. `each` may have megabytes of memory."""
     import tensorflow as tf
 
-    [cpu] = tf.config.list_physical_devices("CPU")
+    [device] = tf.config.list_physical_devices(kind)
     tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * parts
+        device, [tf.config.LogicalDeviceConfiguration(**each)] * parts
     )
 
 

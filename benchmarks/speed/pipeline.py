@@ -1,8 +1,8 @@
 """How long a training step waits for its data.
 
-For the presets `residual` and `fast`, in turns in one process: images per
-second of the input pipeline alone and of `fit` on it; the time that `fit` then
-waits in the iterator's `next`; and the time of `fit` on one batch that is
+For each preset, in turns in one process: images per second of the input
+pipeline alone and of `fit` on it; the time that `fit` then waits in the
+iterator's `next`; and the time of `fit` on one batch that is
 there already. The wait is timed within the compiled step, less what a look at
 the clock takes. Pipeline and training share the cores, so a step without any
 input to compute is faster by more than the wait.
@@ -24,6 +24,7 @@ from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.data.sources import load_mnist
 
 OPTIONS = {
+    "presets": ("residual,fast", "which ones, separated by commas"),
     "rounds": (9, "turns of everything"),
     "batches": (200, "of the pipeline alone"),
     "steps": (20, "of a piece of residual; of fast, 5 times"),
@@ -36,8 +37,8 @@ def main(values: argparse.Namespace) -> None:
     mnist = load_mnist(values.data)
     tf.config.experimental.enable_op_determinism()  # As in a run.
     found = {}
-    for name, steps in {"residual": 1, "fast": 5}.items():
-        whole = steps * values.steps + training.WARM
+    for name in values.presets.split(","):
+        whole = values.steps * (5 if name == "fast" else 1) + training.WARM
         fit = Fit(mnist, training.config_of(name), whole, training.WARM)
         found[name] = measure(fit, values.rounds, values.batches)
     turns = {name: x.pop("turns") for name, x in found.items()}

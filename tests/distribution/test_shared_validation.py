@@ -166,7 +166,7 @@ def penalized(model):
 
 def score_both(config, path, cpus, layer):
     """Scores on one device, and on several; writes what was logged."""
-    interrupted.split_the_cpu(cpus)
+    interrupted.split("CPU", cpus)
     keras.config.set_floatx("float64")
     extra = {"digit": [Extremes(), mean_of_batch]}
     dataset = held_out(config)

@@ -17,7 +17,7 @@ STEPS = 20  # by one key
 
 
 def gather_on_two(path, shape, dtype):
-    interrupted.split_the_cpu(2)
+    interrupted.split("CPU", 2)
     found = {}
 
     def work(device):
@@ -69,7 +69,7 @@ def test_alone_a_sum_is_the_value_and_has_a_gradient():
 
 def read_on_two(path):
     """Metrics of several dtypes, with other values on each replica."""
-    interrupted.split_the_cpu(2)
+    interrupted.split("CPU", 2)
     strategy = tf.distribute.MirroredStrategy()
     names = ("float32", "float64", "int32", "uint8", "bool", "bfloat16")
     with strategy.scope():

@@ -86,7 +86,10 @@ WAYS = {
     "two devices": {"strategy": "mirrored", "cpus": 2},
     "two workers": {"strategy": "auto"},
     "four workers": {"strategy": "auto"},
+    "two parts of a GPU": {"strategy": "mirrored", "gpus": 2},
+    "two workers on a GPU": {"strategy": "auto", "gpus": 1},
 }
+WORKERS = {"two workers": 2, "four workers": 4, "two workers on a GPU": 2}
 
 
 def train(way, config, run_dir, float64=False, troubles=(), teachers=()):
@@ -97,8 +100,7 @@ def train(way, config, run_dir, float64=False, troubles=(), teachers=()):
         each epoch, and the exit codes.
     """
     named = {**WAYS[way], "before": Prepare(run_dir, float64, teachers)}
-    workers = {"two workers": 2, "four workers": 4}.get(way)
-    if workers:
+    if workers := WORKERS.get(way):
         processes = interrupted.start_workers(
             config, run_dir, workers, troubles, **named
         )
