@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import keras
 import numpy as np
@@ -108,6 +109,12 @@ class Observe:
             np.savez(f"{path}.npz", *record.model.get_weights())
             shares = sorted(record.shares)
             path.write_text(json.dumps([record.batches, logs, shares]))
+            # Who ends sooner may take along what the other still receives.
+            workers = len(cluster.addresses) if cluster else 1
+            while not all(
+                (self.folder / f"{x}").exists() for x in range(workers)
+            ):
+                time.sleep(0.01)
             os._exit(0)
 
         def train(config, run_dir, **named):
