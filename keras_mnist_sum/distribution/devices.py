@@ -21,6 +21,7 @@ from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.distribution.precision import FAST
 from keras_mnist_sum.distribution.precision import choose_precision
 from keras_mnist_sum.distribution.precision import find_fast
+from keras_mnist_sum.distribution.replica_values import run_alike
 from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import WorkerLostError
@@ -202,8 +203,7 @@ class Distribution:
 
         @tf.function
         def total(votes: tf.Tensor) -> tf.Tensor:
-            sums = self.strategy.run(everywhere, (votes,))
-            return self.strategy.experimental_local_results(sums)[0]
+            return run_alike(self.strategy, everywhere, votes)
 
         return total
 

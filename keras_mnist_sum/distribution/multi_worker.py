@@ -14,6 +14,7 @@ from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context
 
 from keras_mnist_sum.distribution.cluster import Cluster
+from keras_mnist_sum.distribution.replica_values import run_alike
 from keras_mnist_sum.distribution.signals import handle_signals
 from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.errors import InputError
@@ -127,8 +128,7 @@ class MultiWorkerModel(keras.Model):
 
         @tf.function
         def function(batches: Any) -> tf.Tensor:
-            means = strategy.run(step, (next(batches),))
-            return strategy.experimental_local_results(means)[0]
+            return run_alike(strategy, step, next(batches))
 
         return lambda batches: dict(
             zip(names, tf.unstack(function(batches)), strict=True)

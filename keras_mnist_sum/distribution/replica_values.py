@@ -4,6 +4,7 @@ summed up where they are read.
 A sum alone does not bring them back: two sums of other numbers round otherwise.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -47,8 +48,7 @@ def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
             sums |= context.all_reduce(tf.distribute.ReduceOp.SUM, rows)
         return [sums[index] for index in range(len(variables))]
 
-    everyone = tf.function(lambda: strategy.run(everywhere))()
-    values = [strategy.experimental_local_results(x)[0] for x in everyone]
+    values = tf.function(lambda: run_alike(strategy, everywhere))()
     return [
         tf.cast(value, variable.dtype).numpy()
         for value, variable in zip(values, variables, strict=True)
@@ -80,6 +80,16 @@ def assign(
             variable.assign(tf.gather(array, context.replica_id_in_sync_group))
 
     tf.function(lambda: strategy.run(everywhere))()
+
+
+def run_alike(
+    strategy: tf.distribute.Strategy, function: Callable, *arguments: Any
+) -> Any:
+    """What each replica gives, which is the same for all."""
+    return tf.nest.map_structure(
+        lambda x: strategy.experimental_local_results(x)[0],
+        strategy.run(function, arguments),
+    )
 
 
 def strategy_of(model: keras.Model) -> tf.distribute.Strategy | None:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_mnist_sum.distribution.replica_values import run_alike
+
 
 class SharedValidation:
     """Scores held-out examples on all replicas, to the figures of one device.
@@ -87,7 +89,7 @@ class SharedValidation:
         is_tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
         if is_tpu or any(layer.metrics for layer in self.model.layers):
             return None  # A TPU takes no shares whose size is not known.
-        outputs, logits = self._on_replicas(self._compute_share, inputs)
+        outputs, logits = run_alike(self.strategy, self._compute_share, inputs)
         weights = self.model.trainable_weights
         of_weights = sum(x.regularizer is not None for x in weights)
         if len(self.model.losses) > of_weights:
@@ -134,13 +136,8 @@ class SharedValidation:
             }
             return context.all_reduce(tf.distribute.ReduceOp.SUM, summands)
 
-        return tf.function(lambda values: self._on_replicas(of_first, values))
-
-    def _on_replicas(self, function: Callable, argument: Any) -> Any:
-        """What each replica gives, which is the same."""
-        results = self.strategy.run(function, (argument,))
-        return tf.nest.map_structure(
-            lambda x: self.strategy.experimental_local_results(x)[0], results
+        return tf.function(
+            lambda values: run_alike(self.strategy, of_first, values)
         )
 
 
