@@ -69,3 +69,30 @@ def test_tensorflow_without_a_folder_for_temporary_files_is_one_clear_line(
         patch.setattr(tempfile, "gettempdir", refuse)
         with pytest.raises(InputError, match="set TMPDIR.*Received: TMPDIR="):
             import_tensorflow()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variables, level",
+    [
+        ({}, "2"),
+        ({"TF_CONFIG": "{}"}, "3"),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, "3"),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, "2"),
+        ({"SLURM_STEP_NUM_TASKS": "2", "TF_CPP_MIN_LOG_LEVEL": "0"}, "0"),
+    ],
+)
+def test_native_errors_are_silent_where_several_workers_train(variables, level):
+    """A worker that is done before another counts as an error there."""
+    program = (
+        "import os; from keras_mnist_sum.utils.quiet import import_tensorflow;"
+        "import_tensorflow(); print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
+    kept = {k: x for k, x in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=kept | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{level}\n"
