@@ -27,6 +27,7 @@ from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import kept_random_state
+from keras_mnist_sum.models.xla import without_xla
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.regular_files import open_regular
 
@@ -59,7 +60,7 @@ def open_content(
         weights = keras_archive.read_weights(io.BytesIO(content))
         with kept_random_state():
             _check_size(config, keras_archive.count_stored(weights))
-            model = _build(config)
+            model = without_xla(_build(config))
         with warnings.catch_warnings():
             # Keras warns where it leaves weights as they start.
             warnings.filterwarnings("error", module=r"keras\.src\.saving")

@@ -24,6 +24,7 @@ from keras_mnist_sum.models.layers import ConditionalTable
 from keras_mnist_sum.models.layers import MeanOverShifts
 from keras_mnist_sum.models.layers import Metadata
 from keras_mnist_sum.models.layers import PropagateNaN
+from keras_mnist_sum.models.xla import without_xla
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
@@ -67,7 +68,7 @@ def build_model(
     """
     config = Config() if config is None else presets.as_config(config)
     with _settings("float32"):  # whatever the user's are
-        return _build(config)
+        return without_xla(_build(config))
 
 
 def _build(config: Config) -> keras.Model:
@@ -180,7 +181,7 @@ def copy_model(
     with kept_random_state():
         copy = keras.models.clone_model(bare, clone_function=copy_layer)
     copy.set_weights(model.get_weights())
-    return copy
+    return without_xla(copy)
 
 
 @contextlib.contextmanager

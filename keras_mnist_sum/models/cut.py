@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mnist_sum.models.layers import Tensor
+from keras_mnist_sum.models.xla import without_xla
 from keras_mnist_sum.task import NUM_DIGITS
 
 
@@ -26,6 +27,7 @@ class AllNumbers(keras.Model):
         super().__init__(autocast=False)  # Its parts know their types.
         self.names = list(model.output)
         self.first, self.second = cut_at_number(model)
+        without_xla(self)
 
     def call(self, image: Tensor, training: bool = False) -> dict[str, Tensor]:
         def for_each_number(x: Tensor) -> Tensor:
