@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ class Distribution:
     def __str__(self) -> str:
         """The devices, for a person."""
         if self.replicas == 1:
-            gpus = tf.config.list_physical_devices("GPU")
+            gpus = tf.config.get_visible_devices("GPU")
             return environment.name_devices(gpus[:1])
         devices = map(
             tf.DeviceSpec.from_string, self.strategy.extended.worker_devices
@@ -170,7 +171,8 @@ class Distribution:
 
         Raises:
             WorkerLostError: If another worker has ended or hangs.
-            InputError: If a device's memory is too small.
+            InputError: If a device's memory is too small, or it can compute
+                an operation in a way alone that gives other bits each time.
         """
         try:
             yield
@@ -178,9 +180,16 @@ class Distribution:
             raise InputError(
                 "The model and a batch do not fit into the device's memory: "
                 "try a smaller batch size. "
-                f"Received: {error.message.splitlines()[0][:200]}"
+                f"Received: {_line(error, 'OOM')}"
             ) from error
         except tf.errors.OpError as error:
+            if "deterministic" in error.message.lower():
+                line = _line(error, "(?i)deterministic")
+                raise InputError(
+                    "A GPU computes some operation of this model in other bits "
+                    "each time: --no-deterministic, or deterministic=False, "
+                    f"allows that. Received: {line}"
+                ) from error
             lost = (
                 tf.errors.UnavailableError,
                 tf.errors.AbortedError,
@@ -234,10 +243,12 @@ def find_devices(name: str = "auto") -> Distribution:
         )
     cluster = find_cluster(slurm=name == "multi_worker")
     workers = len(cluster.addresses) if cluster else 0
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     computes = keras.backend.backend() == "tensorflow" and name != "tpu"
-    if computes and not gpus and (unused := unused_gpus.explain()):
-        _logger.warning(unused)
+    are_hidden = not gpus and tf.config.list_physical_devices("GPU")
+    is_unused = computes and not gpus and not are_hidden
+    if is_unused and (why := unused_gpus.explain()):
+        _logger.warning(why)
     if name == "auto":
         name = "mirrored" if len(gpus) > 1 else "single"
         if workers > 1:
@@ -264,6 +275,14 @@ def find_devices(name: str = "auto") -> Distribution:
     if name == "tpu":
         return Distribution(_tpu_strategy())
     return Distribution(tf.distribute.get_strategy())
+
+
+def _line(error: tf.errors.OpError, pattern: str) -> str:
+    """The line of an error's message that says what it is. A failed step has
+    others before it, about the graph."""
+    lines = error.message.splitlines() or [""]
+    found = (x for x in lines if re.search(pattern, x))
+    return next(found, lines[0]).strip()[:200]
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:

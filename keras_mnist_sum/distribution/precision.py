@@ -21,7 +21,7 @@ def find_fast(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
         tf.config.experimental.get_device_details(gpu).get(
             "compute_capability", (0, 0)
         )
-        for gpu in tf.config.list_physical_devices("GPU")
+        for gpu in tf.config.get_visible_devices("GPU")
     ]
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return ("bfloat16",)

@@ -11,10 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_SUMMED = (
-    *(tf.bfloat16, tf.float16, tf.float32, tf.float64),
-    *(tf.int32, tf.int64),
-)
+# Of these there are sums on every device, by every way there is.
+_SUMMED = (tf.float32, tf.float64, tf.int64)
 
 
 def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
@@ -39,7 +37,8 @@ def read(model: keras.Model, variables: list[Any]) -> list[np.ndarray]:
         for index, variable in enumerate(variables):
             here = tf.convert_to_tensor(variable)[tf.newaxis]
             if here.dtype not in _SUMMED:
-                here = tf.cast(here, tf.int64)
+                wide = tf.float32 if here.dtype.is_floating else tf.int64
+                here = tf.cast(here, wide)
             axes = (-1, *[1] * (here.shape.rank - 1))
             row = tf.where(tf.reshape(mine, axes), here, tf.zeros_like(here))
             summands.setdefault(here.dtype, {})[index] = row

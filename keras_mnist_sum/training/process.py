@@ -22,6 +22,7 @@ from tensorflow.python.framework import config as tf_config
 from keras_mnist_sum.data.pipeline import without_autotuning
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reporting import default_style
+from keras_mnist_sum.utils.full_float32 import full_float32
 
 _KERAS_STATE = ("global_random_seed", "global_seed_generator")
 _DEVICE_DATASET = "_create_device_dataset"
@@ -51,11 +52,6 @@ _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
         keras.config.max_steps_per_epoch,
         keras.config.set_max_steps_per_epoch,
         None,
-    ),
-    (  # Of float32 on NVIDIA's GPUs, see `utils.full_float32`.
-        tf.config.experimental.tensor_float_32_execution_enabled,
-        tf.config.experimental.enable_tensor_float_32_execution,
-        False,
     ),
     (tf.config.functions_run_eagerly, tf.config.run_functions_eagerly, False),
     (tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, False),
@@ -106,6 +102,7 @@ def default_settings() -> Iterator[None]:
         # Those of `tf.debugging`, which take any NaN for an error.
         stack.callback(process.op_callbacks.extend, [*process.op_callbacks])
         process.op_callbacks.clear()
+        stack.enter_context(full_float32())
         stack.enter_context(default_style())
         stack.enter_context(np.errstate(all="warn", under="ignore"))
         stack.enter_context(warnings.catch_warnings())

@@ -72,7 +72,7 @@ def device() -> str:
     """The devices that TensorFlow computes on, for a person."""
     import tensorflow as tf
 
-    return name_devices(tf.config.list_physical_devices("GPU"))
+    return name_devices(tf.config.get_visible_devices("GPU"))
 
 
 def name_devices(gpus: Sequence[Any]) -> str:

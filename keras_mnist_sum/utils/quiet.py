@@ -51,6 +51,8 @@ def import_tensorflow(what: str = "This") -> None:
         InputError: If it finds no folder for temporary files, or Keras cannot
             start.
     """
+    # It is read when TensorFlow first uses a GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if sys.modules.get("tensorflow"):
         return
     for package in ("tensorflow", "keras"):
@@ -66,7 +68,6 @@ def import_tensorflow(what: str = "This") -> None:
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     level = "3" if os.environ.get("TF_CONFIG") or tasks != "1" else "2"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # Of a wrong flag TensorFlow says so and ends the process.
     loud = "TF_XLA_FLAGS" in os.environ
     hushed = contextlib.nullcontext() if loud else silence()

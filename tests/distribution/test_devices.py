@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import multi_worker
+from keras_mnist_sum.distribution import unused_gpus
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.devices import find_devices
@@ -60,7 +61,7 @@ def pretend(monkeypatch):
         gpus = [f"/GPU:{index}" for index in range(len(capabilities))]
         details = dict(zip(gpus, capabilities, strict=True))
         monkeypatch.delenv("TF_CONFIG", raising=False)
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: gpus)
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: gpus)
         monkeypatch.setattr(
             tf.config.experimental,
             "get_device_details",
@@ -157,14 +158,37 @@ def test_run_begun_in_float16_goes_on_with_one_device_alone(pretend):
         pretend((7, 0), (7, 0)).precision(asked.precision)
 
 
-def test_too_little_memory_is_one_clear_line():
+@pytest.mark.parametrize(
+    "kind, message, line",
+    [
+        (
+            tf.errors.ResourceExhaustedError,
+            "OOM when allocating\nmore",
+            "smaller batch size. Received: OOM when allocating$",
+        ),
+        (
+            tf.errors.UnimplementedError,
+            "A deterministic GPU implementation of X is not available.",
+            "--no-deterministic.* Received: A deterministic GPU imple.* of X",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "before", ["", "Graph execution error:\n\nDetected at node X defined at\n"]
+)
+def test_what_a_device_cannot_do_is_one_clear_line(kind, message, line, before):
     with (
-        pytest.raises(InputError, match="smaller batch size. Received: OOM"),
+        pytest.raises(InputError, match=line),
         find_devices("single").errors(),
     ):
-        raise tf.errors.ResourceExhaustedError(
-            None, None, "OOM when allocating\nmore", 8
-        )
+        raise kind(None, None, before + message)
+
+
+def test_hidden_gpu_is_not_used_and_not_spoken_of(pretend, monkeypatch, caplog):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU"])
+    monkeypatch.setattr(unused_gpus, "explain", lambda: "it is not used")
+    assert "CPU" in str(pretend())
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,10 @@ class Observe:
             path.write_text(json.dumps([record.batches, logs, shares]))
             # Who ends sooner may take along what the other still receives.
             workers = len(cluster.addresses) if cluster else 1
-            while not all(
-                (self.folder / f"{x}").exists() for x in range(workers)
+            paths = [self.folder / f"{x}" for x in range(workers)]
+            last = time.monotonic() + 60
+            while time.monotonic() < last and not all(
+                path.exists() for path in paths
             ):
                 time.sleep(0.01)
             os._exit(0)
