@@ -122,8 +122,10 @@ def runs(
             json.loads((folder / f"{name}.json").read_text())
             for name in ("results", "config", "environment")
         )
-        # Where this machine keeps its data is of no use to anyone else.
+        # Where this machine keeps its files is of no use to anyone else.
         del config["data_dir"], config["seed"], facts["command"]
+        for teacher in found.get("teachers", []):
+            del teacher["path"]
         return {"seed": seed, **found, "config": config, "environment": facts}
 
     with tempfile.TemporaryDirectory() as folder:

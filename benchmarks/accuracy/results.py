@@ -181,9 +181,9 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         for name in found[0][key]:
             values = [run[key][name] for run in found]
             means[f"{name}_{key}"] = _mean_std(values, digits=5)
-    means["training_seconds"] = _mean_std(
-        [x["training_seconds"] for x in found]
-    )
+    for key in ("training_seconds", "training_seconds_with_teachers"):
+        if key in found[0]:
+            means[key] = _mean_std([run[key] for run in found])
     # The mean of both ends: what other images would change, not other seeds.
     intervals = {
         name: [

@@ -134,7 +134,10 @@ def _additive(names: list[str]) -> str:
 def _time(report: dict) -> str:
     if "time_alone" in report:  # It ran beside other work; this was estimated.
         return report["time_alone"]
-    seconds = report["mean_std"]["training_seconds"][0]
+    means = report["mean_std"]
+    seconds, _ = means.get(
+        "training_seconds_with_teachers", means["training_seconds"]
+    )
     cores = report["environment"]["cores"]
     return f"{duration(seconds)}, {cores} core{'s' if cores > 1 else ''}"
 

@@ -83,7 +83,11 @@ def keep_run(folder, config, seed):
         config.with_steps(640), precision="float32", seed=seed
     )
     run.config.write_text(begun.to_json())
-    found = {"steps": begun.steps, "epochs": begun.steps * 64 / 640}
+    found = {
+        "steps": begun.steps,
+        "epochs": begun.steps * 64 / 640,
+        "teachers": [{"path": str(folder), "sha256": "0a"}],
+    }
     run.results.write_text(json.dumps(found))
     run.environment.write_text('{"command": "python train.py"}')
     return run
@@ -100,6 +104,7 @@ def test_kept_runs_are_counted_if_they_are_of_the_recipe(tmp_path, monkeypatch):
     found = many_runs.runs(range(2), [], config, values)
     assert [run["seed"] for run in found] == [0, 1]
     assert found[1]["config"]["steps"] == 20
+    assert str(tmp_path) not in json.dumps(found)
     for others in ({"epochs": 3.0}, {"width": 5}, {"learning_rate": 0.5}):
         other = dataclasses.replace(config, **others)
         with pytest.raises(InputError, match="recipe.*Received: .*some-0"):

@@ -65,7 +65,7 @@ def test_preset_stands_for_its_settings(groups):
         return dataclasses.replace(groups[0], settings=settings)
 
     preset = presets.get("accurate").config.to_dict()
-    whole = group(preset="accurate", steps=18_750, width=preset["width"])
+    whole = group(preset="accurate", steps=9_375, width=preset["width"])
     changed = group(
         preset="fast",
         width=12,
