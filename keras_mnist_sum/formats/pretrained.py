@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "pretrained"
 SHA256 = {
     "model.keras": (
-        "8dffbf85f53763ff1bb453f5ea9e15f1756f118a91728f34b4729bd55a6edc38"
+        "36dfd0cca0d10a27be1095f9dec32fde406791883357911516b04eba99cec238"
     ),
     "model.onnx": (
-        "0fc020f3505b04a595b0b0e953aa5e14fb1f94b185cc5b16668ab7866d8c53d2"
+        "be19bb2f3279e8b4ed4896151091578fbea4b6bf8bd29772feb6ef9b0bc8ab1a"
     ),
 }
 
