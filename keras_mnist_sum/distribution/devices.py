@@ -245,9 +245,8 @@ def find_devices(name: str = "auto") -> Distribution:
     workers = len(cluster.addresses) if cluster else 0
     gpus = tf.config.get_visible_devices("GPU")
     computes = keras.backend.backend() == "tensorflow" and name != "tpu"
-    are_hidden = not gpus and tf.config.list_physical_devices("GPU")
-    is_unused = computes and not gpus and not are_hidden
-    if is_unused and (why := unused_gpus.explain()):
+    is_none_seen = computes and not tf.config.list_physical_devices("GPU")
+    if is_none_seen and (why := unused_gpus.explain()):
         _logger.warning(why)
     if name == "auto":
         name = "mirrored" if len(gpus) > 1 else "single"

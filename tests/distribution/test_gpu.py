@@ -57,7 +57,7 @@ def test_run_says_that_it_is_on_the_gpu_and_takes_bfloat16(npz, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "muon in bfloat16 on 1 GPU (" in done.stdout
-    [facts] = (json.loads(Run(tmp_path / "run").environment.read_text()),)
+    facts = json.loads(Run(tmp_path / "run").environment.read_text())
     assert facts["device"].startswith("1 GPU (")
 
 
