@@ -42,8 +42,10 @@ def test_reads_thick_digits_cut_out_tightly(mnist, predictor, margin):
 
 
 def test_reads_a_small_digit_in_a_large_photo(mnist, predictor):
-    counts = pictures.score(predictor, make(mnist, pictures.small, 3))
-    assert counts["right"] == 3
+    """One in twenty is refused, as no digit or two."""
+    counts = pictures.score(predictor, make(mnist, pictures.small, 20))
+    assert counts["right"] >= 19
+    assert counts["wrong"] == 0
 
 
 def test_reads_a_digit_that_is_broken_in_two(mnist, predictor):
