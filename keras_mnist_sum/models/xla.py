@@ -4,10 +4,10 @@ import keras
 
 
 def without_xla(model: keras.Model) -> keras.Model:
-    """The same model, which answers by TensorFlow's own operations.
+    """The same model, which computes by TensorFlow's own operations.
 
-    For each batch size anew, XLA takes seconds to minutes before it answers.
-    How a model is compiled for `fit` is said by `compile`.
+    XLA takes seconds to minutes before the first step, and before the first
+    answer for each batch size. `model.compile` turns it on again.
     """
     if keras.backend.backend() == "tensorflow":
         model.jit_compile = False

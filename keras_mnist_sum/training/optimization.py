@@ -16,6 +16,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import one_line
 from keras_mnist_sum.errors import shown
 from keras_mnist_sum.models.baselines import negative_probability
+from keras_mnist_sum.models.xla import without_xla
 from keras_mnist_sum.presets import as_config
 from keras_mnist_sum.training.fused_adamw import FusedAdamW
 from keras_mnist_sum.training.metrics import Metrics
@@ -124,18 +125,16 @@ def compile_model(
             copy_metric(metric) if has_replicas else metric
             for metric in extra[name]
         ]
-    is_tensorflow = keras.backend.backend() == "tensorflow"
     model.compile(
         optimizer,
         loss=losses,
         loss_weights=loss_weights(config, losses),
         metrics=measured,
-        # On a GPU, XLA takes minutes before the first step.
-        jit_compile=False if is_tensorflow else "auto",
     )
+    without_xla(model)
     model.optimizer.build(model.trainable_variables)
     if not has_replicas:
-        if is_tensorflow:
+        if keras.backend.backend() == "tensorflow":
             for layer in normalization.layers(model):
                 normalization.fuse(layer)
         _create_metrics(model, has_own=any(extra.values()))
