@@ -5,10 +5,10 @@ import signal
 import numpy as np
 import pytest
 
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import checkpoints
 from tests import interrupted
+from tests.distribution.ways_to_train import small_config
 from tests.distribution.ways_to_train import train
 
 STOP = (interrupted.signal_at_step, 10, signal.SIGTERM)
@@ -21,14 +21,7 @@ def test_four_workers_then_two_then_one_are_the_run_of_one(
 ):
     """The same examples in each step, in validation, too. In float64 weights
     and losses agree as those of other devices do."""
-    config = Config(
-        data=str(npz),
-        validation_fraction=0.22,
-        backbone="small",
-        width=2,
-        steps=30,
-        batch_size=8,
-    )
+    config = small_config(npz, 30)
     [alone], expected, _ = train("one device", config, tmp_path / "a", float64)
     run = Run(tmp_path / "b")
     for way, step in (("four workers", 10), ("two workers", 20)):

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from tests import interrupted
+from tests.distribution.ways_to_train import small_config
 from tests.distribution.ways_to_train import train
 
 pytestmark = [
@@ -29,14 +29,7 @@ pytestmark = [
 
 @pytest.fixture
 def config(npz):
-    return Config(
-        data=str(npz),
-        validation_fraction=0.22,
-        backbone="small",
-        width=2,
-        steps=30,
-        batch_size=8,
-    )
+    return small_config(npz, 30)
 
 
 def weights_of(run_dir):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import multi_worker
 from keras_mnist_sum.distribution.cluster import Cluster
 from keras_mnist_sum.distribution.cluster import find_cluster
@@ -25,21 +24,13 @@ from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training import train as training
 from tests import interrupted
 from tests.distribution.ways_to_train import WAYS
+from tests.distribution.ways_to_train import small_config
 from tests.distribution.ways_to_train import train
 
 
 @pytest.fixture
 def config(npz):
-    """39 images to train on, 11 for validation, which no two
-    devices share evenly."""
-    return Config(
-        data=str(npz),
-        validation_fraction=0.22,
-        backbone="small",
-        width=2,
-        steps=50,
-        batch_size=8,
-    )
+    return small_config(npz, 50)
 
 
 def history(run_dir):

@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 
+from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution.cluster import find_cluster
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
@@ -28,6 +29,19 @@ def forbid_writing(folder):
             raise RuntimeError(f"{event} {args}")
 
     sys.addaudithook(check)
+
+
+def small_config(npz, steps):
+    """39 images to train on, 11 for validation, which no two devices share
+    evenly."""
+    return Config(
+        data=str(npz),
+        validation_fraction=0.22,
+        backbone="small",
+        width=2,
+        steps=steps,
+        batch_size=8,
+    )
 
 
 class SaveWeights(keras.callbacks.Callback):
