@@ -205,21 +205,21 @@ def test_needs_no_place_to_remember(tmp_path, trials, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "make, memory, why",
+    "make, seconds, memory, why",
     [
-        (lambda: loop(2**62), 2**30, "took too long"),
-        (lambda: loop(2**40, grows=True), 2**29, "cannot be run"),
-        (lambda: filled(10**6), 2**30, "cannot be run"),
+        (lambda: loop(2**62), 1, 2**30, "took too long"),
+        (lambda: loop(2**40, grows=True), 30, 2**29, "cannot be run"),
+        (lambda: filled(10**6), 30, 2**30, "cannot be run"),
     ],
     ids=["endless", "growing", "large"],
 )
 def test_rejects_model_that_takes_too_much(
-    make, memory, why, tmp_path, monkeypatch
+    make, seconds, memory, why, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(trial, "_SECONDS", 1)
+    monkeypatch.setattr(trial, "_SECONDS", seconds)
     monkeypatch.setattr(trial, "_MEMORY", memory)
     path = onnx_file(tmp_path / "model.onnx", *make())
-    with pytest.raises(InputError, match=f"(?s)Received: .*|{why}") as raised:
+    with pytest.raises(InputError, match="Received: ") as raised:
         open_model(path)
     said = str(raised.value)
     assert why in said and "\n" not in said and repr(str(path)) in said
