@@ -6,7 +6,8 @@ runs `python train.py FLAGS --seed S` for S = 0, 1, ..., each in a process of
 its own. A stored row needs no flags. With `--keep DIR`, a run that is there
 already is not repeated: a command that was interrupted goes on; one of another
 recipe is refused. With `--jobs`, runs go on at once, each with its share of the
-cores.
+cores. With `--add`, seeds of the stored row stay, if such a machine measured
+them with these versions, and only others are run.
 
     python -m benchmarks results --check ROW [--seeds N]
 
@@ -20,6 +21,7 @@ stops N runs after M steps, and counts how many of them diverged or learned.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import statistics
@@ -42,6 +44,7 @@ OPTIONS = {
     "seeds": (int, "how many (default: 3; to check, 1)"),
     "jobs": (1, "runs at once"),
     "keep": (Path, "where run directories stay, and finished ones are found"),
+    "add": (bool, "run only the seeds that the stored row lacks"),
     "check": (bool, "repeat a stored row"),
     "starts": (int, "runs to stop early"),
     "steps": (int, "after which to stop them; else as of train.py"),
@@ -97,7 +100,10 @@ def main(values: argparse.Namespace) -> int | None:
         words[0] = f"python -m benchmarks results {values.row}"
         words[0] += f" --starts {values.starts} --steps {values.steps}"
     else:
-        found = summary(runs(range(values.seeds), flags, config, values))
+        there = stored_runs(values) if values.add else []
+        seeds = set(range(values.seeds)) - {run["seed"] for run in there}
+        more = runs(sorted(seeds), flags, config, values)
+        found = summary(there + more)
     harness.save(values, found | {"command": " ".join(words)})
     return None
 
@@ -157,12 +163,46 @@ def check(values: argparse.Namespace, config: Config) -> None:
 
 def differences_of(row: dict[str, Any], config: Config) -> list[str]:
     """In what a config differs from that of a row."""
+    begun = dataclasses.replace(config_of_row(row), seed=config.seed)
+    return other_recipe(begun, config, (row.get("runs") or [{}])[0])
+
+
+def config_of_row(row: dict[str, Any]) -> Config:
+    """That of its runs, but for their seeds."""
     harness.check_keys(row, "config")
     written = row["config"]
     if "test_time_shift" not in written:  # By the first edition, or before.
         written = {"average_shift": 0, **written}
-    begun = Config.from_json(json.dumps({**written, "seed": config.seed}))
-    return other_recipe(begun, config, (row.get("runs") or [{}])[0])
+    return Config.from_json(json.dumps(written))
+
+
+def stored_runs(values: argparse.Namespace) -> list[dict[str, Any]]:
+    """Those of the row that is there, as `runs` returns them.
+
+    Raises:
+        InputError: If there is none, or if others would not be like them.
+    """
+    row, share = values.before, environment.cores() // values.jobs
+    if row is None:
+        raise InputError(
+            "--add needs a stored row to add to. "
+            f"Received: {str(values.path)!r}, which is not there"
+        )
+    harness.check_keys(row, "runs", "config", "environment")
+    import_tensorflow()
+    facts = {"replicas": 1, **row["environment"]}
+    if facts["cores"] == share and facts["device"].startswith("CPU"):
+        # Each run has its share of what this process has.
+        facts |= {"cores": environment.cores(), "device": environment.device()}
+    if drift := environment.drift(json.dumps(facts)):
+        raise InputError(
+            "--add needs the machine, versions and --jobs of the stored row. "
+            f"Received: {drift}"
+        )
+    config = json.loads(config_of_row(row).to_json())  # with later fields
+    del config["data_dir"], config["seed"]
+    kept = {"config": config, "environment": row["environment"]}
+    return [{**run, **kept} for run in row["runs"]]
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -144,6 +144,40 @@ def test_results_go_where_out_says_and_are_compared(
     assert "75   stored         74.5  +0.7 %" in capsys.readouterr().out
 
 
+def test_seeds_are_added_to_a_row_of_such_a_machine(
+    monkeypatch, tmp_path, capsys
+):
+    out = tmp_path / "some.json"
+    rest = {"calibration_error": {}, "mean_absolute_error": {}}
+    stored = row(accuracy=99.0, std=0.1, n=2)
+    for run in stored["runs"]:
+        run.update(rest)
+    del stored["config"]["train_teachers"]  # It came later.
+
+    def measure(seeds, flags, config, values):
+        written = json.loads(config.to_json())
+        del written["data_dir"], written["seed"]
+        found = {"accuracy": {"sum": 0.96}, "config": written, **rest}
+        return [{"seed": s, "environment": {}, **found} for s in seeds]
+
+    monkeypatch.setattr(results, "runs", measure)
+    command = ["results", "some", "--add", "--seeds", "3", "--out", str(out)]
+    command += stored["command"].split()[2:]
+    assert __main__.main(command) == 2
+    assert "which is not there" in capsys.readouterr().err
+    out.write_text(json.dumps(stored))
+    assert __main__.main(command) == 0
+    report = json.loads(out.read_text())
+    assert [run["seed"] for run in report["runs"]] == [0, 1, 2]
+    assert report["mean_std"]["sum"][0] == 98.0
+    stored["environment"]["packages"]["keras"] = "2.0"
+    before = json.dumps(stored)
+    out.write_text(before)
+    assert __main__.main(command) == 2
+    assert "keras 2.0 then" in capsys.readouterr().err
+    assert out.read_text() == before
+
+
 @pytest.mark.parametrize(
     "flags",
     [
