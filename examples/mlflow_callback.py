@@ -24,7 +24,7 @@ class LogToMlflow(keras.callbacks.Callback):
         mlflow.log_metrics(logs, step=epoch + 1)
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     config = dataclasses.replace(
         presets.get("fast").config, data=data, steps=int(steps)
     )

@@ -22,7 +22,7 @@ task = Task(
 )
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     fast = presets.get("fast").config
     config = dataclasses.replace(fast, data=data, steps=int(steps))
     results = train(config, "runs/product", task=task)

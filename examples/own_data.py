@@ -20,7 +20,7 @@ def without_left_half(images: np.ndarray) -> np.ndarray:
     return images * right.astype("uint8")  # (examples, 28, 28)
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     mnist = load_mnist(data)
     config = dataclasses.replace(presets.get("fast").config, steps=int(steps))
     results = train(

@@ -16,7 +16,7 @@ from keras_mnist_sum import presets
 from keras_mnist_sum import training_dataset
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     config = dataclasses.replace(presets.get("fast").config, steps=int(steps))
     mnist = load_mnist(data)
 

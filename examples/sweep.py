@@ -14,7 +14,7 @@ from keras_mnist_sum import presets
 from keras_mnist_sum import train
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     fast = presets.get("fast").config
     fast = dataclasses.replace(
         fast, data=data, steps=int(steps), validation_fraction=0.1

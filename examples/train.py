@@ -17,7 +17,7 @@ from keras_mnist_sum import presets
 from keras_mnist_sum import train
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     config = presets.get("fast").config
     config = dataclasses.replace(config, data=data, steps=int(steps), seed=1)
     results = train(config, "runs/first")

@@ -24,7 +24,7 @@ class Tuner(keras_tuner.RandomSearch):
         return {"right": results["validation"]["accuracy"]["all"]}
 
 
-def main(data: str = "auto", steps: str = "340") -> None:
+def main(data: str = "auto", steps: str = "310") -> None:
     fast = presets.get("fast").config
     fast = dataclasses.replace(
         fast, data=data, steps=int(steps), validation_fraction=0.1

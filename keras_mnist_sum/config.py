@@ -54,8 +54,8 @@ class Config:
     data: str = setting(
         "auto",
         "where MNIST comes from: tfds, sample (5,000 images, no network "
-        "needed), the path of an IDX folder or mnist.npz, or auto: tfds, and "
-        "the sample where that cannot be had",
+        "needed), a path (of an IDX folder, mnist.npz, CSV or pictures), or "
+        "auto: tfds, and the sample where that cannot be had",
     )
     data_dir: str | None = setting(
         None,
@@ -176,7 +176,10 @@ class Config:
         "muon", "how a step follows from gradients", choices=OPTIMIZERS
     )
     learning_rate: float = setting(
-        3e-3, "learning rate at its peak", range=(SMALLEST, 100)
+        3e-3,
+        "learning rate at its peak; muon gives the kernels of convolutions "
+        "five times as much",
+        range=(SMALLEST, 100),
     )
     schedule: str = setting(
         "cosine",
