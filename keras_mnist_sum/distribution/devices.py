@@ -268,12 +268,17 @@ def find_devices(name: str = "auto") -> Distribution:
         return Distribution(strategy, workers, cluster.worker)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
-        return Distribution(
-            tf.distribute.MirroredStrategy([device.name for device in devices])
-        )
+        return Distribution(_mirrored(tuple(x.name for x in devices)))
     if name == "tpu":
         return Distribution(_tpu_strategy())
     return Distribution(tf.distribute.get_strategy())
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """One for all runs of a process: each numbers its messages from the same
+    number on, and TensorFlow takes a number for one shape alone."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _line(error: tf.errors.OpError, pattern: str) -> str:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -28,6 +27,7 @@ from keras_mnist_sum.models.cut import AllNumbers
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.utils.arguments import as_integer
+from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.atomic_files import check_file
 from keras_mnist_sum.utils.console import counting
 from keras_mnist_sum.utils.full_float32 import full_float32
@@ -68,8 +68,10 @@ def evaluate(
     >>> scores.accuracy()["sum"]
     0.9912
     """
+    place = None
     if predictions is not None:
-        check_file(Path(predictions))
+        place = as_path(predictions, "`predictions` must be the path of a file")
+        check_file(place)
     opened = as_opened(model)
     if isinstance(data, str | os.PathLike):
         data = load_mnist(data, test_only=True)
@@ -82,8 +84,8 @@ def evaluate(
             f" or the name of a source. Received: {type(data).__name__}{parts}"
         )
     found = predict_all_pairs(opened, *data[-2:])
-    if predictions is not None:
-        save_predictions(Path(predictions), found)
+    if place:
+        save_predictions(place, found)
     return found.scores
 
 

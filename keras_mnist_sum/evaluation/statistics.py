@@ -50,7 +50,8 @@ def interval_over_images(correct: np.ndarray) -> tuple[float, float]:
     images = len(correct)
     means = correct.mean(axis=1)
     mean = means.mean()
-    variance = means.var(ddof=1) / images if images > 1 else 0.0
+    # Equal means may differ from their own mean in its last bit.
+    variance = means.var(ddof=1) / images if np.ptp(means) else 0.0
     size = mean * (1 - mean) / variance if variance else images
     low, high = wilson_interval(mean, size)
     return float(low), float(high)

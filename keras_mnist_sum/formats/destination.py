@@ -8,6 +8,7 @@ from keras_mnist_sum.errors import shown
 from keras_mnist_sum.formats.open import FORMATS
 from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.utils.arguments import as_path
+from keras_mnist_sum.utils.atomic_files import why_not_for_tensorflow
 
 QUANTIZATIONS = {"convolutions": "int8", "all": "uint8"}  # in a file's name
 LARGEST_BATCH = 1024
@@ -49,6 +50,11 @@ def destination(
             f"{' or '.join(_BATCHES)}. Received: {shown(batch)}, for {format}"
         )
     place = as_path(folder, "`folder` must be the path of a folder to write to")
+    if format == "saved_model" and (why := why_not_for_tensorflow(place)):
+        raise InputError(
+            "A SavedModel needs a path that TensorFlow takes as it is. "
+            f"Received: {str(place)!r} ({why})"
+        )
     name = FORMATS[format].name
     suffix = FORMATS[format].suffix
     stem = name.removesuffix(suffix) if suffix else name

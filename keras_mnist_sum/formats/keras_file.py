@@ -20,6 +20,7 @@ import numpy as np
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats import keras_archive
 from keras_mnist_sum.formats import trial
+from keras_mnist_sum.formats.model_file import LARGEST_FILE
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import Specs
 from keras_mnist_sum.formats.model_file import check_file
@@ -119,6 +120,12 @@ def check_loadable(model: keras.Model) -> None:
         InputError: If it has a layer that is in none of the lists of
             `models.layers`.
     """
+    size = 4 * model.count_params()  # in float32
+    if size > LARGEST_FILE:
+        raise InputError(
+            f"A model's file may have at most {LARGEST_FILE:,} bytes: a "
+            f"smaller `width` makes it smaller. Received: weights of {size:,}"
+        )
     bare = keras.Model(model.input, model.output)
     try:
         keras_archive.check_parts(

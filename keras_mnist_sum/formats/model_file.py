@@ -32,7 +32,7 @@ Predict = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 # Shapes and dtypes by name: a shape begins with the batch, `None` if free.
 Specs = Mapping[str, tuple[tuple[int | None, ...] | None, str | None]]
 
-_LARGEST_FILE = 2**28  # bytes
+LARGEST_FILE = 2**28  # bytes
 _ONE_HOT = np.eye(NUM_DIGITS, dtype="float32")
 
 
@@ -227,7 +227,7 @@ def check_file(
         InputError: If it is none, is too large or cannot be read.
     """
     with opening(path, kind), open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > _LARGEST_FILE:
+        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
             raise ValueError("it is too large")
         if not may_be_one(file):
             raise ValueError(f"it is no {kind} file")

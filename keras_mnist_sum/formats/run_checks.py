@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils.atomic_files import is_partial
-from keras_mnist_sum.utils.atomic_files import is_utf8
+from keras_mnist_sum.utils.atomic_files import why_not_for_tensorflow
 from keras_mnist_sum.utils.atomic_files import why_not_writable
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def check_places(run: "Run") -> None:
         InputError: If something else is where a file or a folder of the run
             belongs, or TensorFlow refuses to write there.
     """
-    if not is_utf8(run.path):
+    if why := why_not_for_tensorflow(run.path):
         raise InputError(
-            "TensorFlow writes only where all names are UTF-8: `run_dir` must "
-            f"be another. Received: {str(run.path)!r}"
+            "`run_dir` must be a path that TensorFlow takes as it is. "
+            f"Received: {str(run.path)!r} ({why})"
         )
     parent = run.path.absolute()
     while not os.path.lexists(parent):

@@ -21,7 +21,9 @@ NUM_DIGITS = 10
 
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 # Names that a model, its scores or its history use for something else.
-_RESERVED = set("image number all loss logits class_name config module".split())
+_RESERVED = set(
+    "image number all loss logits class_name config module val".split()
+)
 _LARGEST_VALUE = 10**6  # no value is as large; also an answer never right
 
 
@@ -47,11 +49,15 @@ class Output:
 
     def __post_init__(self) -> None:
         name = self.name if isinstance(self.name, str) else ""
-        if not _NAME.fullmatch(name) or name in _RESERVED:
+        if (
+            not _NAME.fullmatch(name)
+            or name in _RESERVED
+            or name.startswith("val_")
+        ):
             raise InputError(
                 "An output's name must be a word of lower-case letters, digits "
-                f"and _, and none of {', '.join(sorted(_RESERVED))}. "
-                f"Received: {shown(self.name)}"
+                f"and _, none of {', '.join(sorted(_RESERVED))}, and not begin "
+                f"with val_. Received: {shown(self.name)}"
             )
         if not isinstance(self.text, str) or not self.text.isprintable():
             raise InputError(

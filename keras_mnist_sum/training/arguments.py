@@ -1,6 +1,7 @@
 """What `train` is given, checked before anything is done."""
 
 import dataclasses
+import os
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
+from keras_mnist_sum.formats.open import PathLike
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.task import Task
 from keras_mnist_sum.training import fine_tuning
@@ -79,11 +81,11 @@ def combine(
     return config
 
 
-def check_callbacks(callbacks: object, config: Config) -> None:
+def check_callbacks(callbacks: object, config: Config, run: Run) -> None:
     """Refuses what are no callbacks, or cannot do their work in this run.
 
     Raises:
-        InputError: If one does.
+        InputError: If one is none, or cannot.
     """
     if not isinstance(callbacks, list | tuple):
         raise InputError(
@@ -96,6 +98,19 @@ def check_callbacks(callbacks: object, config: Config) -> None:
             raise InputError(
                 "`callbacks` must be Keras callbacks, and not BackupAndRestore:"
                 f" a run goes on by itself. Received: {shown(callback)}"
+            )
+        if getattr(callback, "swap_on_epoch", False):
+            raise InputError(
+                "SwapEMAWeights must be called with swap_on_epoch=False: a run "
+                "could not go on from averages. Received: swap_on_epoch=True"
+            )
+        place = getattr(callback, "filepath", None)
+        if isinstance(place, PathLike) and (
+            os.path.realpath(os.fsdecode(place)) == os.path.realpath(run.model)
+        ):
+            raise InputError(
+                "A callback must write elsewhere: the trained model gets this "
+                f"name. Received: {str(place)!r}"
             )
         if isinstance(callback, _SET_THE_RATE) and not has_constant_rate(
             config

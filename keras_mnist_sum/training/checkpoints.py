@@ -64,8 +64,7 @@ class Checkpoint:
             variables = _variables(model)[group]
             arrays = self.variables.get(group, [])
             expected = [
-                (tuple(x.shape), keras.backend.standardize_dtype(x.dtype))
-                for x in variables
+                (tuple(x.shape), _stored_dtype(x.dtype)) for x in variables
             ]
             own_axis = int(group == "metrics")  # that of replicas
             found = [(x.shape[own_axis:], str(x.dtype)) for x in arrays]
@@ -88,6 +87,13 @@ class Checkpoint:
                     variable.assign(array)
 
 
+def _stored_dtype(dtype: Any) -> str:
+    """In which a file has a variable: NumPy writes no bfloat16, and float32
+    holds each of its numbers."""
+    name = keras.backend.standardize_dtype(dtype)
+    return "float32" if name == "bfloat16" else name
+
+
 def capture(model: keras.Model) -> dict[str, Any]:
     """What a checkpoint holds of a compiled model: arrays by name.
 
@@ -100,7 +106,8 @@ def capture(model: keras.Model) -> dict[str, Any]:
         else:
             values = [keras.ops.convert_to_numpy(x) for x in variables]
         for index, value in enumerate(values):
-            arrays[f"{group}.{index}"] = value
+            dtype = _stored_dtype(value.dtype)
+            arrays[f"{group}.{index}"] = value.astype(dtype, copy=False)
     return arrays
 
 
@@ -199,9 +206,12 @@ def read(path: Path) -> Checkpoint:
             known = [f"{x}.{len(group)}" for x in (*_GROUPS, "callbacks")]
             if name not in known:
                 raise refuse(f"it has a part {name!r:.80}")
-            if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            is_metric = group is variables.get("metrics")
+            if array.dtype.kind not in "fiub" or not (
+                is_metric or np.isfinite(array).all()
+            ):
                 raise refuse(f"{name} is not of finite numbers")
-            if group is variables.get("metrics") and not array.ndim:
+            if is_metric and not array.ndim:
                 raise refuse(f"{name} is not that of replicas")
             group.append(array)
     except InputError:

@@ -14,9 +14,9 @@ import keras
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.distribution import replica_values
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.formats.any_model import load_model
+from keras_mnist_sum.formats.any_model import as_opened
 from keras_mnist_sum.models.build import copy_model
-from keras_mnist_sum.models.build import task_of
+from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.layers import AugmentByShifts
 from keras_mnist_sum.models.layers import MeanOverShifts
 from keras_mnist_sum.models.layers import PropagateNaN
@@ -33,8 +33,11 @@ def load_teacher(teacher: Teacher, config: Config) -> Teacher:
         InputError: If it lacks an output of the run's task, or gives values
             where the run's model gives probabilities, or the other way round.
     """
-    model = load_model(teacher.model)
-    task, where = task_of(model), str(teacher.path)
+    given, where = teacher.model, str(teacher.path)
+    # A network of the caller's own does not say of which task it is.
+    is_bare = isinstance(given, keras.Model) and not info_of(given)
+    opened = as_opened(given, config.task if is_bare else None)
+    model, task = opened.keras_model, opened.task
     shared = Task.of(task[name] for name in config.task if name in task)
     if shared != config.task:
         raise InputError(

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import keras
 
+from keras_mnist_sum import __version__
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.keras_file import io_specs
 from keras_mnist_sum.formats.model_file import checked_model
 from keras_mnist_sum.models.build import info_of
+from keras_mnist_sum.models.info import ModelInfo
+from keras_mnist_sum.models.layers import Metadata
 
 
 def combine(config: Config, model: keras.Model) -> Config:
@@ -60,3 +63,18 @@ def combine(config: Config, model: keras.Model) -> Config:
         precision=precision,
         initial_weights=hashlib.sha256(weights).hexdigest(),
     )
+
+
+def with_metadata(model: keras.Model, config: Config) -> keras.Model:
+    """A model that says of which task it is, as its files then do.
+
+    Args:
+        model: A model of `config.task`, whose layers it has.
+        config: The run.
+    """
+    if info_of(model):
+        return model
+    info = ModelInfo(config.task, "", __version__).to_dict()
+    says = Metadata(info, name="metadata", dtype="float32")
+    outputs = {**model.output, "digit": says(model.output["digit"])}
+    return keras.Model(model.input, outputs, name=model.name)

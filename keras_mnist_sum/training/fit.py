@@ -1,5 +1,6 @@
 """The steps of a run: from its newest checkpoint to the last one."""
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterator
@@ -168,29 +169,43 @@ def _run_segments(
             }
     one_fit = _OneFit(callbacks, model, state, shared)
     one_fit.begin()
-    for step, count, epoch, end in _segments(
-        state.step, config.steps, state.steps_per_epoch
-    ):
-        batches = pipeline.training_dataset(
-            split.images,
-            split.labels,
-            config,
-            step,
-            devices.part(config.batch_size),
-        )
-        model.fit(
-            devices.split(batches, config.batch_size),
-            initial_epoch=epoch,
-            epochs=end,
-            steps_per_epoch=count,
-            **validation,
-            shuffle=False,
-            callbacks=one_fit,
-            verbose=0,
-        )
-        if state.stopped_early:
-            break
+    with _finalized_once(model):
+        for step, count, epoch, end in _segments(
+            state.step, config.steps, state.steps_per_epoch
+        ):
+            batches = pipeline.training_dataset(
+                split.images,
+                split.labels,
+                config,
+                step,
+                devices.part(config.batch_size),
+            )
+            model.fit(
+                devices.split(batches, config.batch_size),
+                initial_epoch=epoch,
+                epochs=end,
+                steps_per_epoch=count,
+                **validation,
+                shuffle=False,
+                callbacks=one_fit,
+                verbose=0,
+            )
+            if state.stopped_early:
+                break
     one_fit.end()
+
+
+@contextlib.contextmanager
+def _finalized_once(model: keras.Model) -> Iterator[None]:
+    """Has an optimizer that averages weights put the averages in their place
+    when the block has ended, not when each `fit` in it has."""
+    optimizer = model.optimizer
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values
+    optimizer.finalize_variable_values(model.trainable_weights)
 
 
 class _OneFit(keras.callbacks.CallbackList):
@@ -221,6 +236,8 @@ class _OneFit(keras.callbacks.CallbackList):
         self.state = state
         self.validation = validation
         self.last_logs: dict | None = None
+        outputs = list(model.output)
+        self.only = outputs[0] if len(outputs) == 1 else None
 
     def begin(self) -> None:
         self.state.start_clock()
@@ -239,6 +256,9 @@ class _OneFit(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.validation:
             logs.update(self.validation(self))  # `on_train_end` gets it, too.
+        named = dict(self._named(logs))
+        logs.clear()
+        logs.update(named)  # `on_train_end` gets it, too.
         super().on_epoch_end(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -247,7 +267,20 @@ class _OneFit(keras.callbacks.CallbackList):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.state.step += 1
-        super().on_train_batch_end(self.state.steps_in_epoch - 1, logs)
+        step = self.state.steps_in_epoch - 1
+        super().on_train_batch_end(step, self._named(logs))
+
+    def _named(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """The logs as of several outputs: of a single one, Keras leaves its
+        name out."""
+        if not self.only:
+            return logs
+        known, found = ("loss", f"{self.only}_loss"), {}
+        for name, value in logs.items():
+            bare = name.removeprefix("val_")
+            own = "" if bare in known else f"{self.only}_"
+            found[f"{name.removesuffix(bare)}{own}{bare}"] = value
+        return found
 
 
 def _segments(

@@ -104,6 +104,11 @@ def compile_model(
             f"Received: {type(model).__name__}"
         )
     extra = check_metrics(metrics, model.output)
+    if unknown := set(config.loss_weights or ()).difference(model.output):
+        raise InputError(
+            f"`loss_weights` must be of {', '.join(model.output)}. "
+            f"Received: {', '.join(sorted(unknown))}"
+        )
     has_replicas = replica_values.strategy_of(model) is not None
     optimizer = make_optimizer(config)
     optimizer.exclude_from_weight_decay(
@@ -125,6 +130,11 @@ def compile_model(
             copy_metric(metric) if has_replicas else metric
             for metric in extra[name]
         ]
+    if len(losses) == 1:  # Keras measures no loss beside that of the whole.
+        [(name, loss)] = losses.items()
+        measured[name].append(
+            keras.metrics.MeanMetricWrapper(loss, name=f"{name}_loss")
+        )
     model.compile(
         optimizer,
         loss=losses,

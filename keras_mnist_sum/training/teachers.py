@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ def find_teachers(teachers: Sequence[AnyModel]) -> list[Teacher]:
 
 def _find(given: AnyModel) -> Teacher:
     if not isinstance(given, PathLike):
-        model = load_model(given)
+        keras = sys.modules.get("keras")  # Without it, there is no such model.
+        is_model = keras and isinstance(given, keras.Model)
+        model: Any = given if is_model else load_model(given)
         weights = b"".join(array.tobytes() for array in model.get_weights())
         path = given.path if isinstance(given, OpenedModel) else IN_MEMORY
         return Teacher(model, path, hashlib.sha256(weights).hexdigest())

@@ -31,6 +31,7 @@ from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.models.build import count_multiply_adds
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.training import fine_tuning
 from keras_mnist_sum.training import origin
 from keras_mnist_sum.training.arguments import check_arguments
 from keras_mnist_sum.training.arguments import check_callbacks
@@ -147,11 +148,12 @@ def train(
     config = presets.as_config(config)
     check_arguments(run_dir, task, checkpoint_every, tensorboard)
     data = None if data is None else as_mnist(data)
-    model = None if model is None else load_model(model)
+    if model is not None and not isinstance(model, keras.Model):
+        model = load_model(model)
     config = combine(config, data, task, model, optimizer)
     committee = find_teachers(teachers)
     config = with_teachers(config, committee)
-    check_callbacks(callbacks, config)
+    check_callbacks(callbacks, config, Run(run_dir))
     check_metrics(metrics, config.task)
     with (
         default_settings(),
@@ -288,7 +290,10 @@ def _build(
     teachers: Sequence[Teacher],
 ) -> keras.Model:
     with devices.strategy.scope():
-        built = copy_model(model) if model else build_model(config)
+        if model:
+            built = fine_tuning.with_metadata(copy_model(model), config)
+        else:
+            built = build_model(config)
         check_loadable(built)
         built = compile_model(devices.adapt(built), config, metrics=metrics)
         teach(built, [teacher.model for teacher in teachers], config)

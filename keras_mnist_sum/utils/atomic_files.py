@@ -1,6 +1,7 @@
 """Files and folders that are whole, or absent."""
 
 import contextlib
+import fnmatch
 import os
 import re
 import shutil
@@ -83,6 +84,16 @@ def is_utf8(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def why_not_for_tensorflow(path: Path) -> str:
+    """Why TensorFlow reads no SavedModel there; empty if it does."""
+    name = os.path.abspath(path)
+    if not is_utf8(path):
+        return "it reads names in UTF-8 alone"
+    if "\\" in name or not fnmatch.fnmatchcase(name, name):
+        return "it takes \\ and [...] for a pattern"
+    return ""
 
 
 @contextlib.contextmanager

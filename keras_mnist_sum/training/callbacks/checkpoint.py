@@ -106,7 +106,12 @@ class SaveCheckpoints(keras.callbacks.Callback):
     def _save(self) -> None:
         self.state.tick()
         arrays = checkpoints.capture(self.model) | self.memory.arrays()
-        if not all(np.all(np.isfinite(array)) for array in arrays.values()):
+        # A metric may be infinite, as a maximum of nothing is.
+        if not all(
+            np.all(np.isfinite(array))
+            for name, array in arrays.items()
+            if not name.startswith("metrics.")
+        ):
             received = "a weight that is not finite"
             raise diverged(received, self.state.step, self.model)
         if self.devices.is_chief:

@@ -92,6 +92,7 @@ class WriteSummaries(keras.callbacks.Callback):
             points[-1]["learning_rate"] = learning_rate(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.on_train_batch_end(0)  # A point may have come since.
         state = self.state
         row = {**logs, "epoch": epoch + 1, "step": state.step}
         begin = state.step - state.steps_in_epoch
