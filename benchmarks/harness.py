@@ -1,7 +1,6 @@
 """What every benchmark shares: its command line, and its results in a file.
 
-Results are written whole, with command, environment and time, and are not
-replaced by those of another config or of fewer runs.
+Results are written whole, with command, environment and time.
 """
 
 import argparse
@@ -9,6 +8,8 @@ import functools
 import json
 import math
 import re
+import subprocess
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,6 @@ from keras_mnist_sum.utils.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-# Options that say how much is measured, and how, but not what.
-_HOW_MUCH = ("rounds", "count", "seeds")
-_HOW = (*_HOW_MUCH, "out", "compare", "smoke", "rest")
 # Of a report, not compared number by number.
 _CIRCUMSTANCES = ("n", "seed", "config", "environment", "runs", "turns")
 
@@ -38,22 +36,16 @@ def make_parser(module: types.ModuleType) -> cli.ArgumentParser:
         allow_abbrev=False,
     )
     for name, (value, text) in getattr(module, "OPTIONS", {}).items():
-        flag = f"--{name.replace('_', '-')}"
+        how: dict[str, Any] = {"type": value}
         if value is bool:
-            parser.add_argument(flag, action="store_true", help=text)
-            continue
-        kind, default = type(value), value
-        if isinstance(value, type):
-            kind, default = value, None
-        else:
+            how = {"action": "store_true"}
+        elif not isinstance(value, type):
+            how = {"type": type(value), "default": value}
             text += f" (default: {value})"
-        reader = functools.partial(_number, kind, value == 0)
-        if kind not in (int, float):
-            reader = cli.path if kind is Path else kind
-        metavar = {int: "N", float: "X", Path: "PATH"}.get(kind, "NAME")
-        parser.add_argument(
-            flag, type=reader, default=default, metavar=metavar, help=text
-        )
+        if how.get("type") in (int, float):
+            how["type"] = functools.partial(_number, how["type"], value == 0)
+            how["metavar"] = "N"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text, **how)
     getattr(module, "add_arguments", lambda parser: None)(parser)
     return parser
 
@@ -75,86 +67,78 @@ def parse(module: types.ModuleType, arguments: list[str]) -> argparse.Namespace:
     """Parses the command line of a program.
 
     One that measures has `SMOKE`, options to try it with, and may have `FILE`,
-    the name of its results, with options in braces; `differences(values)`, in
-    what results that are there differ from those to be measured; and `REST`,
-    if what it does not know is for another program.
+    the name of its results, with options in braces; and `REST`, if what it does
+    not know is for another program.
 
     Returns:
         The options; of one that measures, also `report`, to be completed;
         `before`, what is there; and `path`, what to write, if anything.
+
+    Raises:
+        InputError: If what is there was measured more often.
     """
     parser = make_parser(module)
-    smoke = getattr(module, "SMOKE", None)
-    if smoke is None:
+    if not hasattr(module, "SMOKE"):
         return parser.parse_args(arguments)
-    add = parser.add_argument
-    add("--out", type=cli.path, metavar="FILE", help="what to write")
-    add("--compare", type=cli.path, metavar="FILE", help="what to show beside")
-    text = "try the program, with the least of all; writes nothing but --out"
-    add("--smoke", action="store_true", help=text)
-    values = parser.parse_known_args(arguments)[0]
-    usual = {name: parser.get_default(name) for name in vars(values)}
+    # Where results go is no part of what is measured.
+    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--out", type=cli.path, metavar="FILE")
+    place.add_argument("--compare", type=cli.path, metavar="FILE")
+    place.add_argument("--smoke", action="store_true")
+    values, others = place.parse_known_args(arguments)
     if values.smoke:
-        parser.set_defaults(**smoke)
-    values, values.rest = parser.parse_known_args(arguments)
+        parser.set_defaults(**module.SMOKE)
+    parser.epilog = (
+        "--out FILE says what to write, --compare FILE what to show beside. "
+        "--smoke tries the program, with the least of all, and writes nothing."
+    )
+    _, values.rest = parser.parse_known_args(others, values)
     if values.rest and not hasattr(module, "REST"):
         parser.error(f"unrecognized arguments: {' '.join(values.rest)}")
-    words, given = [parser.prog], dict(vars(values))
-    for name, value in given.items():
-        # A switch has something else done.
-        if name not in _HOW and value is not True and value != usual[name]:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            words += [f"--{name.replace('_', '-')}", cli.quote(text)]
-    values.report = {"command": " ".join(words)}
-    for name in _HOW_MUCH:
-        if given.get(name):
-            values.report["n"] = given[name]
-    file = getattr(module, "FILE", parser.prog.split()[-1]).format(**given)
-    values.path = values.out or RESULTS / f"{file}.json"
+    command = " ".join([parser.prog, *map(cli.quote, others)])
+    values.report, values.before = {"command": command}, None
+    for name in ("rounds", "count", "seeds"):  # how much is measured
+        if n := vars(values).get(name):
+            values.report["n"] = n
     if values.compare:
         values.compare = read(values.compare)
-    values.before = None
-    if values.smoke and not values.out:
-        values.path = None
-        return values
-    atomic_files.check_file(values.path)
-    if values.path.exists():
-        values.before = read(values.path)
-        differences = getattr(module, "differences", _differences)
-        refuse(values.path, differences(values))
+    file = getattr(module, "FILE", parser.prog.split()[-1])
+    usual = RESULTS / f"{file.format(**vars(values))}.json"
+    values.path = values.out or (None if values.smoke else usual)
+    if values.path:
+        atomic_files.check_file(values.path)
+        if values.path.exists():
+            values.before = read(values.path)
+            n, there = values.report.get("n", math.inf), values.before.get("n")
+            replaces = not getattr(values, "check", False)
+            if replaces and isinstance(there, int) and there > n:
+                raise InputError(
+                    "Results of more are not replaced: name another file by "
+                    f"--out. Received: n = {n}, where {str(values.path)!r} has "
+                    f"{there}"
+                )
     return values
 
 
-def refuse(path: Path | None, others: list[str]) -> None:
-    """Refuses to replace results, if they differ from those to be measured.
+def runs_before(values: argparse.Namespace, **recipe: Any) -> list[dict]:
+    """The runs that are there, which others are added to.
 
     Args:
-        path: Where they are.
-        others: In what they differ.
+        values: What `parse` returned.
+        recipe: What the report must have, by name.
 
     Raises:
-        InputError: If there is something.
+        InputError: If it has something else.
     """
-    if others:
-        raise InputError(
-            "Results of other runs are not replaced: name another file by "
-            f"--out. Received: {str(path)!r}, {', '.join(others)}"
-        )
-
-
-def _differences(values: argparse.Namespace) -> list[str]:
-    before = values.before
-    command, mine = before.get("command"), values.report["command"]
-    others = [] if command == mine else [f"of {command!r}, not of {mine!r}"]
-    return others + fewer(before, values.report.get("n"))
-
-
-def fewer(before: dict, n: int | None) -> list[str]:
-    """Why a measurement of `n` is less than what was measured, if it is."""
-    there = before.get("n")
-    if n is None or not isinstance(there, int) or there <= n:
-        return []
-    return [f"with n = {there}, not {n}"]
+    before = values.before or {"runs": [], **recipe}
+    for name, value in recipe.items():
+        if before.get(name) != value:
+            raise InputError(
+                "Runs of another recipe are not added to: name another file by "
+                f"--out. Received: {name}={value!r}, where "
+                f"{str(values.path)!r} has {before.get(name)!r}"
+            )
+    return before["runs"]
 
 
 def save(
@@ -198,15 +182,6 @@ def read(path: Path) -> dict[str, Any]:
     return report
 
 
-def check_keys(report: dict[str, Any], *keys: str) -> None:
-    """Refuses results of another program, which lack some keys."""
-    if missing := [key for key in keys if key not in report]:
-        raise InputError(
-            "This must be a file of results of this program. Received: one of "
-            f"{report.get('command')!r}, without {missing[0]}"
-        )
-
-
 def to_json(report: dict[str, Any]) -> str:
     """JSON text; what is short and holds no more of its kind is in a line."""
 
@@ -247,3 +222,10 @@ def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
         yield f"{name}, deviation", value[1]
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield name, value
+
+
+def python(*arguments: object, **how: Any) -> str:
+    """What Python prints, called from the repository's folder."""
+    command = [sys.executable, *map(str, arguments)]
+    how = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, **how}
+    return subprocess.run(command, check=True, **how).stdout

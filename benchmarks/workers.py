@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
+from typing import Self
 
 
 class Worker:
@@ -28,11 +29,8 @@ class Worker:
     ) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.connection, there = spawn.Pipe()
-        self.process = spawn.Process(
-            target=_work,
-            args=(there, place, arguments, cores, variables or {}),
-            daemon=True,
-        )
+        what = (there, place, arguments, cores, variables or {})
+        self.process = spawn.Process(target=_work, args=what, daemon=True)
         self.process.start()
         there.close()  # So that its end is noticed here.
 
@@ -55,6 +53,12 @@ class Worker:
         """Ends it."""
         self.process.kill()
         self.process.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def _work(

@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_mnist_sum import presets
 from keras_mnist_sum.config import Config
+from keras_mnist_sum.data.augmentation import random_affine
 from keras_mnist_sum.data.mnist import Mnist
-from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.data.pipeline import draw_seed
+from keras_mnist_sum.data.pipeline import scale_pixels
+from keras_mnist_sum.data.pipeline import without_autotuning
+from keras_mnist_sum.models import addition
+from keras_mnist_sum.training.optimization import make_optimizer
 from keras_mnist_sum.utils import environment
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
 
 WARPS = ("rotation", "scale", "shear", "shift")
 _DEFAULT = presets.get("residual").config
@@ -40,7 +42,6 @@ USED = (  # of a config
 )
 FIRST_STEPS = 300  # of 16 first columns
 STEPS_AT_ONCE = 25  # in one call of TensorFlow
-STARTS = {"lenet": "all", "residual": "first"}
 
 
 def recipe(
@@ -59,14 +60,13 @@ def recipe(
     """
     config = CONFIGS[network]
     if network == "residual":  # about as many images as the default run
-        size = max(config.batch_size // (2 * digits), 1)
-        config = dataclasses.replace(config, batch_size=size)
-        if environment.multiplies_bfloat16():
-            config = dataclasses.replace(config, precision="bfloat16")
-        else:
-            config = dataclasses.replace(config, precision="float32")
-    if epochs is not None:
-        config = dataclasses.replace(config, epochs=epochs)
+        fast = environment.multiplies_bfloat16()
+        config = dataclasses.replace(
+            config,
+            batch_size=max(config.batch_size // (2 * digits), 1),
+            precision="bfloat16" if fast else "float32",
+        )
+    config = dataclasses.replace(config, epochs=epochs or config.epochs)
     return config.with_steps(sums)
 
 
@@ -84,55 +84,42 @@ def make_examples(
         Indices of images, `(sums, 2, digits)`, and the digits of each sum,
         `(sums, digits + 1)`.
     """
-    from keras_mnist_sum.models.addition import add_digits
-
     count = len(order) // (2 * digits)
-    if not count:
-        raise InputError(
-            f"--digits must be at most {len(order) // 2}, for which there are "
-            f"images. Received: --digits {digits}"
-        )
     index = order[: count * 2 * digits].reshape(count, 2, digits)
-    return index, add_digits(labels[index].astype("int32"))
+    return index, addition.add_digits(labels[index].astype("int32"))
 
 
 def train(
     config: Config, network: str, start: str, mnist: Mnist, digits: int
-) -> "keras.Model":
+) -> keras.Model:
     """Trains a model of `models/addition.py` on sums alone."""
-    import keras
-
-    from keras_mnist_sum.models.addition import build_adder
-    from keras_mnist_sum.models.addition import first_column_loss
-    from keras_mnist_sum.models.addition import negative_log_probability
-
     keras.utils.clear_session()  # of the seed before
     keras.utils.set_random_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    index, sums = make_examples(
-        mnist.train_labels, digits, rng.permutation(len(mnist.train_labels))
-    )
-    policy = "float32" if config.precision == "float32" else "mixed_bfloat16"
-    keras.config.set_dtype_policy(policy)
-    model = build_adder(digits, network)
+    order = rng.permutation(len(mnist.train_labels))
+    index, sums = make_examples(mnist.train_labels, digits, order)
+    mixed = config.precision != "float32"
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    model = addition.build_adder(digits, network)
+    loss = addition.negative_log_probability
     if start == "first":
-        column = build_adder(1, network)
+        column = addition.build_adder(1, network)
         column.get_layer("reader").set_weights(model.get_weights())
         first = dataclasses.replace(
             CONFIGS["lenet"], steps=FIRST_STEPS, epochs=None, seed=config.seed
         )
         examples = index[:, :, :1], sums[:, :2]
         # Of a number with one digit, no carry is unknown.
-        loss = first_column_loss if digits > 1 else negative_log_probability
-        _fit(column, loss, first, mnist, examples, rng)
+        its_loss = addition.first_column_loss if digits > 1 else loss
+        _fit(column, its_loss, first, mnist, examples, rng)
         model.get_layer("reader").set_weights(column.get_weights())
     keras.config.set_dtype_policy("float32")
-    _fit(model, negative_log_probability, config, mnist, (index, sums), rng)
+    _fit(model, loss, config, mnist, (index, sums), rng)
     return model
 
 
 def _fit(
-    model: "keras.Model",
+    model: keras.Model,
     loss: Callable,
     config: Config,
     mnist: Mnist,
@@ -140,10 +127,6 @@ def _fit(
     rng: np.random.Generator,
 ) -> None:
     """Every epoch is a permutation of its own of all examples."""
-    import keras
-
-    from keras_mnist_sum.training.optimization import make_optimizer
-
     needed, count = config.steps * config.batch_size, len(examples[0])
     epochs = -(-needed // count)
     order = np.concatenate([rng.permutation(count) for _ in range(epochs)])
@@ -154,67 +137,43 @@ def _fit(
     )
     trained = keras.Model(model.input, model.output["digits"])
     trained.compile(optimizer, loss, steps_per_execution=STEPS_AT_ONCE)
-    data = _batches(config, mnist.train_images, *examples, order)
+    data = _batches(config, mnist.train_images, examples, order)
     trained.fit(data, shuffle=False, verbose=0)
 
 
 def _batches(
-    config: Config,
-    images: np.ndarray,
-    index: np.ndarray,
-    sums: np.ndarray,
-    order: np.ndarray,
-) -> "tf.data.Dataset":
+    config: Config, images: np.ndarray, examples: tuple, order: np.ndarray
+) -> tf.data.Dataset:
     """Numbers and sums of each step, warped as in a run of `train.py`."""
-    import tensorflow as tf
-
-    from keras_mnist_sum.data.augmentation import random_affine
-    from keras_mnist_sum.data.pipeline import draw_seed
-    from keras_mnist_sum.data.pipeline import scale_pixels
-    from keras_mnist_sum.data.pipeline import without_autotuning
-
-    pixels, index = tf.constant(images), tf.constant(index)
-    sums = tf.constant(sums)
+    pixels, index, sums = map(tf.constant, (images, *examples))
     warps = {name: getattr(config, name) for name in WARPS}
 
-    def batch(step: "tf.Tensor", chosen: "tf.Tensor") -> tuple:
+    def batch(step: tf.Tensor, chosen: tf.Tensor) -> tuple:
         numbers = tf.gather(index, chosen)  # (batch, 2, digits)
         flat = scale_pixels(tf.gather(pixels, tf.reshape(numbers, [-1])))
         if any(warps.values()):
             left = tf.cast(config.steps - step, tf.float32) / config.steps
             strength = tf.minimum(left / config.warp_fade_fraction, 1.0)
+            faded = {name: strength * x for name, x in warps.items()}
             seed = draw_seed(config.seed, 1, step)
-            flat = random_affine(
-                flat, seed, **{x: strength * warps[x] for x in WARPS}
-            )
+            flat = random_affine(flat, seed, **faded)
         shape = tf.concat([tf.shape(numbers), [28, 28, 1]], axis=0)
         return tf.reshape(flat, shape), tf.gather(sums, chosen)
 
     steps = tf.data.Dataset.from_tensor_slices((np.arange(len(order)), order))
-    return without_autotuning(
-        steps.map(batch, num_parallel_calls=2).prefetch(4)
-    )
+    dataset = steps.map(batch, num_parallel_calls=2).prefetch(4)
+    return without_autotuning(dataset)
 
 
-def score(model: "keras.Model", mnist: Mnist, digits: int) -> dict[str, float]:
+def score(model: keras.Model, mnist: Mnist, digits: int) -> dict[str, float]:
     """Whole sums and single digits that are right, in percent."""
-    from keras_mnist_sum.data.pipeline import scale_pixels
-
-    index, sums = make_examples(
-        mnist.test_labels, digits, np.arange(len(mnist.test_labels))
-    )
-    images = np.array(scale_pixels(mnist.test_images))
-    size = max(1000 // (2 * digits), 1)
-    parts = [
-        model.predict_on_batch(images[index[i : i + size]])
-        for i in range(0, len(index), size)
-    ]
-    answers = {
-        name: np.concatenate([x[name] for x in parts]) for name in parts[0]
-    }
+    labels = mnist.test_labels
+    index, sums = make_examples(labels, digits, np.arange(len(labels)))
+    images = np.array(scale_pixels(mnist.test_images))[index]
+    answers = model.predict(images, max(500 // digits, 1), verbose=0)
     right = {
         "sum": np.all(answers["sum"] == sums, axis=1),
-        "digit": answers["digits"].argmax(-1) == mnist.test_labels[index],
+        "digit": answers["digits"].argmax(-1) == labels[index],
         # No other sum can be more probable.
         "surely_most_probable": answers["probability"] > 0.5,
     }

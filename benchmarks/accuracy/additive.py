@@ -23,12 +23,10 @@ SMOKE = {"seeds": 1}
 
 
 def main(values: argparse.Namespace) -> None:
-    found = {}
-    for difference in DIFFERENCES:
-        outputs = Task.named(difference=difference)
-        found["sum"] = fit(outputs["sum"], values.seeds)
-        name = f"{difference} difference"
-        found[name] = fit(outputs["difference"], values.seeds)
+    found = {"sum": fit(Task.named()["sum"], values.seeds)}
+    for kind in DIFFERENCES:
+        output = Task.named(difference=kind)["difference"]
+        found[f"{kind} difference"] = fit(output, values.seeds)
     harness.save(values, found)
 
 

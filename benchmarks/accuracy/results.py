@@ -3,54 +3,43 @@
     python -m benchmarks results ROW --seeds 3 [FLAGS OF train.py]
 
 runs `python train.py FLAGS --seed S` for S = 0, 1, ..., each in a process of
-its own. A stored row needs no flags. With `--keep DIR`, a run that is there
-already is not repeated: a command that was interrupted goes on; one of another
-recipe is refused. With `--jobs`, runs go on at once, each with its share of the
-cores. With `--add`, seeds of the stored row stay, if such a machine measured
-them with these versions, and only others are run.
+its own. A stored row needs no flags, and only seeds that it lacks are run: a
+command that was interrupted goes on. To measure a row again, name another file
+by `--out`. With `--jobs`, runs go on at once, each with its share of the cores.
 
-    python -m benchmarks results --check ROW [--seeds N]
+    python -m benchmarks results ROW --check [--seeds N]
 
 repeats seeds of a stored row, writes nothing, and says whether they agree:
 where processor and versions are the same, to the last answer, else within
 three standard errors. If not, the exit code is 1.
-
-    python -m benchmarks results ROW --starts N --steps M [FLAGS OF train.py]
-
-stops N runs after M steps, and counts how many of them diverged or learned.
 """
 
 import argparse
-import dataclasses
+import functools
 import json
 import math
+import os
 import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from benchmarks.accuracy.many_runs import other_recipe
-from benchmarks.accuracy.many_runs import runs
-from benchmarks.accuracy.many_runs import starts
-from keras_mnist_sum import presets
-from keras_mnist_sum.commands import cli
-from keras_mnist_sum.commands import train
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
-from keras_mnist_sum.utils import environment
-from keras_mnist_sum.utils.quiet import import_tensorflow
 
 OPTIONS = {
-    "seeds": (int, "how many (default: 3; to check, 1)"),
+    "seeds": (3, "how many"),
     "jobs": (1, "runs at once"),
-    "keep": (Path, "where run directories stay, and finished ones are found"),
-    "add": (bool, "run only the seeds that the stored row lacks"),
     "check": (bool, "repeat a stored row"),
-    "starts": (int, "runs to stop early"),
-    "steps": (int, "after which to stop them; else as of train.py"),
 }
 SMOKE, FILE, REST = {"seeds": 1}, "{row}", True
 ERRORS = 3.0  # standard errors within which other machines agree
+_ALIKE = ("python", "packages", "processor", "cores", "device")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,180 +47,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("row", metavar="ROW", help=text)
 
 
-def main(values: argparse.Namespace) -> int | None:
-    stored, flags = harness.RESULTS / f"{values.row}.json", values.rest
+def main(values: argparse.Namespace) -> int:
+    row = values.before or {}
+    flags = values.rest or row.get("flags", [])
     if values.check:
-        flags += [f"--{x}" for x in ("starts", "steps") if vars(values)[x]]
-        if flags:
+        return agreement(values.compare or row, flags, values)
+    there = harness.runs_before(values, flags=flags)
+    row = {x: row[x] for x in ("config", "environment") if x in row}
+    seeds = set(range(values.seeds)) - {run["seed"] for run in there}
+    words = f"python -m benchmarks results {values.row} --seeds {values.seeds}"
+    jobs = [f"--jobs {values.jobs}"] * (values.jobs > 1)
+    row |= {"command": " ".join([words, *jobs, *flags]), "flags": flags}
+    for run in runs(sorted(seeds), flags, values.jobs):
+        config, facts = run.pop("config"), run.pop("environment")
+        row = {"config": config, "environment": facts} | row
+        others = _changes(row["config"], config)
+        if others := others or _changes(row["environment"], facts, _ALIKE):
             raise InputError(
-                "--check has the flags of the stored row: leave out others. "
-                f"Received: {' '.join(flags)}"
+                "Runs must differ in their seed alone: name another file by "
+                f"--out. Received: seed {run['seed']} with {others}"
             )
-        row = values.compare or harness.read(stored)
-        harness.check_keys(row, "mean_std", "runs", "config", "environment")
-        return agreement(row, values)
-    if values.starts and not values.steps:
-        raise InputError(
-            "--starts needs --steps, after which to stop. "
-            f"Received: --starts {values.starts}"
+        there = sorted([*there, run], key=lambda run: run["seed"])
+        harness.save(
+            values, row | summary(there), show=len(there) == values.seeds
         )
-    if values.steps and not values.starts:  # It is of train.py.
-        flags, values.steps = [*flags, "--steps", str(values.steps)], None
-    if values.starts and values.path == stored:
-        values.path = harness.RESULTS / f"{values.row}_starts.json"
-        values.before = None  # Not the row.
-        if values.path.exists():
-            values.before = harness.read(values.path)
-    values.seeds = values.starts or values.seeds or 3
-    if not flags and stored.exists():
-        row = harness.read(stored)
-        harness.check_keys(row, "command", "config")
-        flags = flags_of(row)
-    config = config_of(flags)
-    check(values, config)
-    words = ["python train.py", *flags]
-    if values.starts:
-        if config.teachers_sha256:
-            raise InputError(
-                "--starts trains without teachers: leave out --teachers. "
-                f"Received: {' '.join(flags)}"
-            )
-        found = starts(config, values)
-        words[0] = f"python -m benchmarks results {values.row}"
-        words[0] += f" --starts {values.starts} --steps {values.steps}"
-    else:
-        there = stored_runs(values) if values.add else []
-        seeds = set(range(values.seeds)) - {run["seed"] for run in there}
-        more = runs(sorted(seeds), flags, config, values)
-        found = summary(there + more)
-    harness.save(values, found | {"command": " ".join(words)})
-    return None
+    return 0
 
 
-def differences(values: argparse.Namespace) -> list[str]:
-    """None yet: `check` looks for them, when it has read the flags."""
-    return []
+def runs(
+    seeds: Iterable[int], flags: list[str], jobs: int
+) -> Iterator[dict[str, Any]]:
+    """What `results.json` holds after each run, with its `seed`, `config` and
+    `environment`."""
+    with tempfile.TemporaryDirectory() as folder:
+        train = functools.partial(_train, Path(folder), flags)
+        yield from at_once(train, seeds, jobs)
 
 
-def flags_of(report: dict[str, Any]) -> list[str]:
-    """Those of train.py, with the precision that a stored row had."""
-    flags, config = report["command"].split()[2:], report["config"]
-    auto = presets.get(config["preset"]).config.precision == "auto"
-    if auto and "--precision" not in flags:  # It may choose another here.
-        flags += ["--precision", config["precision"]]
-    return flags
-
-
-def config_of(flags: list[str]) -> Config:
-    """What flags of train.py say.
-
-    Raises:
-        InputError: If one cannot be used.
-    """
-    parser = cli.ArgumentParser(prog="train.py")
-    train.add_arguments(parser)
-    given = parser.parse_args(flags)
-    for flag in ("seed", "run_dir"):
-        if getattr(given, flag) is not None:
-            raise InputError(
-                "Each run has a seed and a directory of its own. "
-                f"Received: --{flag.replace('_', '-')}"
-            )
-    config = cli.config_of(given, presets.get(given.preset).config)
-    if given.teachers:
-        from keras_mnist_sum.training import teachers
-
-        found = teachers.find_teachers(given.teachers)
-        config = teachers.with_teachers(config, found)
-    return config
-
-
-def check(values: argparse.Namespace, config: Config) -> None:
-    """Refuses to replace what runs of a config would not measure again.
-
-    Raises:
-        InputError: If the results are of another recipe or of more seeds.
-    """
-    if values.before is not None:
-        others = harness.fewer(values.before, values.seeds)
-        steps = values.before.get("steps")
-        if steps != values.steps:
-            others.append(f"stopped after {steps} steps")
-        others += differences_of(values.before, config)
-        harness.refuse(values.path, others)
-
-
-def differences_of(row: dict[str, Any], config: Config) -> list[str]:
-    """In what a config differs from that of a row."""
-    begun = dataclasses.replace(config_of_row(row), seed=config.seed)
-    return other_recipe(begun, config, (row.get("runs") or [{}])[0])
-
-
-def config_of_row(row: dict[str, Any]) -> Config:
-    """That of its runs, but for their seeds."""
-    harness.check_keys(row, "config")
-    written = row["config"]
-    if "test_time_shift" not in written:  # By the first edition, or before.
-        written = {"average_shift": 0, **written}
-    return Config.from_json(json.dumps(written))
-
-
-def stored_runs(values: argparse.Namespace) -> list[dict[str, Any]]:
-    """Those of the row that is there, as `runs` returns them.
-
-    Raises:
-        InputError: If there is none, or if others would not be like them.
-    """
-    row, share = values.before, environment.cores() // values.jobs
-    if row is None:
+def at_once(work: Callable, seeds: Iterable[int], jobs: int) -> Iterator[Any]:
+    """Calls `work` with each seed, `jobs` at once, each on cores of its own."""
+    cores = sorted(os.sched_getaffinity(0))
+    if jobs > len(cores):
         raise InputError(
-            "--add needs a stored row to add to. "
-            f"Received: {str(values.path)!r}, which is not there"
+            f"--jobs must be 1 to {len(cores)}. Received: --jobs {jobs}"
         )
-    harness.check_keys(row, "runs", "config", "environment")
-    import_tensorflow()
-    facts = {"replicas": 1, **row["environment"]}
-    if facts["cores"] == share and facts["device"].startswith("CPU"):
-        # Each run has its share of what this process has.
-        facts |= {"cores": environment.cores(), "device": environment.device()}
-    if drift := environment.drift(json.dumps(facts)):
-        raise InputError(
-            "--add needs the machine, versions and --jobs of the stored row. "
-            f"Received: {drift}"
-        )
-    config = json.loads(config_of_row(row).to_json())  # with later fields
-    del config["data_dir"], config["seed"]
-    kept = {"config": config, "environment": row["environment"]}
-    return [{**run, **kept} for run in row["runs"]]
+    shares = [cores[job::jobs] for job in range(jobs)]
+
+    def take_cores() -> None:  # of a thread, and of the processes it starts
+        os.sched_setaffinity(0, shares.pop())
+
+    with ThreadPoolExecutor(jobs, initializer=take_cores) as pool:
+        yield from pool.map(work, seeds)
+
+
+def _train(folder: Path, flags: list[str], seed: int) -> dict[str, Any]:
+    place = folder / str(seed)
+    own = ["--seed", seed, "--run-dir", place]
+    try:
+        harness.python("train.py", *flags, *own, stdout=None)
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(error.returncode) from None  # train.py has said why.
+    return read_run(place)
+
+
+def read_run(place: Path) -> dict[str, Any]:
+    """As `runs` has it, of a finished run."""
+    found, config, facts = (
+        json.loads((place / f"{name}.json").read_text())
+        for name in ("results", "config", "environment")
+    )
+    # Where this machine keeps its files is of no use to anyone else.
+    seed = config.pop("seed")
+    del config["data_dir"], facts["command"]
+    for teacher in found.get("teachers", []):
+        del teacher["path"]
+    return {"seed": seed, **found, "config": config, "environment": facts}
+
+
+def _changes(then: dict, now: dict, names: Iterable[str] = ()) -> str:
+    """What is another now, in words; empty, if nothing is."""
+    return ", ".join(
+        f"{name} {now.get(name)!r}, not {then.get(name)!r}"
+        for name in names or then.keys() | now.keys()
+        if now.get(name) != then.get(name)
+    )
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Means and deviations over seeds, and all runs."""
-    facts = [run.pop("environment") for run in found][-1]
-    config, *others = [run.pop("config") for run in found]
-    if any(other != config for other in others):
-        raise InputError(
-            f"Runs must differ in their seed alone. Received: {others}"
-        )
     means = {
-        name: _mean_std([100 * run["accuracy"][name] for run in found])
+        name: mean_std([100 * run["accuracy"][name] for run in found])
         for name in found[0]["accuracy"]
     }
     for key in ("calibration_error", "mean_absolute_error"):
         for name in found[0][key]:
             values = [run[key][name] for run in found]
-            means[f"{name}_{key}"] = _mean_std(values, digits=5)
+            means[f"{name}_{key}"] = mean_std(values, digits=5)
     for key in ("training_seconds", "training_seconds_with_teachers"):
         if key in found[0]:
-            means[key] = _mean_std([run[key] for run in found])
+            means[key] = mean_std([run[key] for run in found])
     # The mean of both ends: what other images would change, not other seeds.
     intervals = {
         name: [
-            round(
-                100 * statistics.mean(x["interval"][name][end] for x in found),
-                3,
-            )
-            for end in (0, 1)
+            round(100 * statistics.mean(ends), 3)
+            for ends in zip(*(x["interval"][name] for x in found), strict=True)
         ]
         for name in found[0].get("interval", {})
     }
@@ -239,49 +158,49 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "n": len(found),
         "mean_std": means,
         **({"interval_over_images": intervals} if intervals else {}),
-        "config": config,
-        "environment": facts,
         "runs": found,
     }
 
 
-def _mean_std(values: list[float], digits: int = 3) -> list[float]:
+def mean_std(values: list[float], digits: int = 3) -> list[float]:
     std = statistics.stdev(values) if len(values) > 1 else 0.0
     return [round(statistics.mean(values), digits), round(std, digits)]
 
 
-def agreement(stored: dict[str, Any], values: argparse.Namespace) -> int:
+def agreement(
+    row: dict[str, Any], flags: list[str], values: argparse.Namespace
+) -> int:
     """Repeats seeds of a row; 0 if all agree with what is stored, else 1.
 
     Raises:
-        InputError: If its flags do not give its config any more.
+        InputError: If there is no such row, or its flags mean something else.
     """
-    flags = flags_of(stored)
-    config = config_of(flags)
-    if others := differences_of(stored, config):
+    if flags != row.get("flags"):
         raise InputError(
-            "The flags of a stored row must still mean what they did: measure "
-            f"it again, by --out. Received: {values.row!r}, {', '.join(others)}"
+            "--check repeats a stored row, with its flags. Received: "
+            f"{values.row!r} {' '.join(flags)}".rstrip()
         )
-    import_tensorflow()
-    before = {run["seed"]: run for run in stored["runs"]}
-    then = {"replicas": 1, **stored["environment"]}
+    before = {run["seed"]: run for run in row["runs"]}
     disagreements = 0
-    for run in runs(range(values.seeds or 1), flags, config, values):
+    for run in runs(range(values.seeds), flags, values.jobs):
         seed = run["seed"]
-        drift = environment.drift(json.dumps(then))
-        exact = seed in before and not drift
-        why = drift or ("" if exact else "this seed is not stored")
+        if others := _changes(row["config"], run["config"]):
+            raise InputError(
+                "The flags of a stored row must still mean what they did: "
+                f"measure it again, by --out. Received: {values.row}, {others}"
+            )
+        why = _changes(row["environment"], run["environment"], _ALIKE)
+        exact = seed in before and not why
         how = "the same answers" if exact else f"{ERRORS:g} standard errors"
         print(f"seed {seed}: expected {how}{why and f' ({why})'}")
         for name, share in run["accuracy"].items():
             mine = 100 * share
-            mean, std = stored["mean_std"][name]
+            mean, std = row["mean_std"][name]
             if exact:
                 theirs = 100 * before[seed]["accuracy"][name]
                 agrees, words = mine == theirs, f"stored {theirs:.3f}"
             else:
-                error = _standard_error(mean, std, stored)
+                error = _standard_error(mean, std, row)
                 distance = abs(mine - mean) / error
                 agrees = distance <= ERRORS
                 words = f"stored {mean:.3f}, {distance:.1f} standard errors"
@@ -292,10 +211,10 @@ def agreement(stored: dict[str, Any], values: argparse.Namespace) -> int:
     return int(disagreements > 0)
 
 
-def _standard_error(mean: float, std: float, stored: dict) -> float:
+def _standard_error(mean: float, std: float, row: dict) -> float:
     """Of the difference between one more seed and a stored mean, in percent:
     by the deviation over seeds, or, of one seed, by that over images."""
-    n, images = stored["n"], stored["runs"][0]["images"]
+    n, images = row["n"], row["runs"][0]["images"]
     if n == 1:
         std = math.sqrt(mean * (100 - mean) / images)
     return max(std, 0.01) * math.sqrt(1 + 1 / n)

@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 
 from keras_mnist_sum import load_mnist
 from keras_mnist_sum import load_pretrained
+from keras_mnist_sum.formats.model_file import model_inputs
 from keras_mnist_sum.models.addition import log_probability
 from keras_mnist_sum.models.addition import most_probable_sum
-
-DIGITS = 4
 
 
 def carries(shares: np.ndarray) -> np.ndarray:
@@ -25,7 +24,7 @@ def carries(shares: np.ndarray) -> np.ndarray:
         An array of shape `(digits + 1,)`, from left to right.
     """
     found = [0.0]
-    for one, other in zip(shares[0][::-1], shares[1][::-1], strict=True):
+    for one, other in zip(*shares[:, ::-1], strict=True):
         total = np.convolve(one, other)  # (19,)
         without, carried = total[10:].sum(), total[9:].sum()
         found.append((1 - found[-1]) * without + found[-1] * carried)
@@ -33,65 +32,52 @@ def carries(shares: np.ndarray) -> np.ndarray:
 
 
 def draw() -> Figure:
-    images, shares = choose()
+    images = load_mnist("tfds", test_only=True).test_images
+    pairs = model_inputs(images, np.zeros(len(images), int))
+    answers = load_pretrained().predict(pairs, verbose=0)
+    shares = answers["digit"].reshape(-1, 2, 4, 10)
+    unsure = [np.abs(carries(x)[:-1] - 0.5).min() for x in shares]
+    chosen = int(np.argmin(unsure))
+    images, shares = images.reshape(-1, 2, 4, 28, 28)[chosen], shares[chosen]
     log_digits = np.log(np.maximum(shares, 1e-30))[None].astype("float32")
     total = np.array(most_probable_sum(log_digits))
     share = float(np.exp(log_probability(total, log_digits))[0])
     figure = Figure(figsize=(7.6, 4.2), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set_xlim(-1.6, DIGITS + 0.8)
-    axes.set_ylim(-1.0, 3.1)
 
     def say(x: float, y: float, text: str, **style: object) -> None:
         axes.text(x, y, text, ha="center", va="center", **style)
 
+    arrow = {"arrowstyle": "->", "color": "C0"}
     for column, carry in enumerate(carries(shares)):
         say(column, 2.85, f"{carry:.2f}", color="C0", fontsize=13)
         say(column, -0.25, str(total[0, column]), fontsize=26)
-    for column in range(1, DIGITS + 1):
-        axes.annotate(
-            "",
-            (column - 0.75, 2.85),
-            (column - 0.25, 2.85),
-            arrowprops={"arrowstyle": "->", "color": "C0"},
+        if column:
+            ends = (column - 0.75, 2.85), (column - 0.25, 2.85)
+            axes.annotate("", *ends, arrowprops=arrow)
+    for row, column in np.ndindex(2, 4):
+        bottom, digit = 1.85 - row, shares[row, column]
+        axes.imshow(
+            255 - images[row, column],
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            extent=(column + 0.7, column + 1.3, bottom, bottom + 0.6),
+            aspect="auto",
         )
-        for row in range(2):
-            bottom, digit = 1.85 - row, shares[row, column - 1]
-            axes.imshow(
-                255 - images[row, column - 1],
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                extent=(column - 0.3, column + 0.3, bottom, bottom + 0.6),
-                aspect="auto",
-            )
-            likely = [x for x in digit.argsort()[::-1] if digit[x] > 0.05]
-            read = ", ".join(f"{x}: {digit[x]:.2f}" for x in likely[:2])
-            say(column, bottom - 0.1, read, fontsize=10)
-    axes.plot([-0.4, DIGITS + 0.4], [0.3, 0.3], color="k")
+        likely = [x for x in digit.argsort()[:-3:-1] if digit[x] > 0.05]
+        read = ", ".join(f"{x}: {digit[x]:.2f}" for x in likely)
+        say(column + 1, bottom - 0.1, read, fontsize=10)
+    axes.plot([-0.4, 4.4], [0.3, 0.3], color="k")
     say(0, 1.15, "+", fontsize=26)
-    for y, text in (
-        (2.85, "P(carry)"),
-        (2.15, "first number"),
-        (1.15, "second number"),
-        (-0.25, "sum"),
-    ):
+    for y, text in {
+        2.85: "P(carry)",
+        2.15: "first number",
+        1.15: "second number",
+        -0.25: "sum",
+    }.items():
         say(-0.9, y, text, fontsize=11)
     axes.text(-0.4, -0.75, f"P(sum) = {share:.2f}", fontsize=12, va="center")
+    axes.set(xlim=(-1.6, 4.8), ylim=(-1.0, 3.1))
     return figure
-
-
-def choose() -> tuple[np.ndarray, np.ndarray]:
-    """Images, and P(digit | image), of the sum to draw."""
-    mnist = load_mnist("tfds", test_only=True)
-    count = len(mnist.test_images) // (2 * DIGITS)
-    images = mnist.test_images[: count * 2 * DIGITS]
-    number = np.full((len(images), 10), 0.1)
-    answers = load_pretrained().predict(
-        {"image": images[..., None], "number": number}, verbose=0
-    )
-    shares = answers["digit"].reshape(count, 2, DIGITS, 10)
-    unsure = [np.abs(carries(x)[:-1] - 0.5).min() for x in shares]
-    chosen = int(np.argmin(unsure))
-    return images.reshape(count, 2, DIGITS, 28, 28)[chosen], shares[chosen]

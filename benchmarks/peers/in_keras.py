@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.competitors import COMPETITORS
+from benchmarks.peers.competitors import OURS
 from benchmarks.peers.competitors import PairPredictor
 from benchmarks.peers.competitors import Turns
 from keras_mnist_sum import presets
@@ -37,7 +37,7 @@ RATES = (
 def train(
     name: str, data: dict[str, np.ndarray], path: Path, seed: int, turns: Turns
 ) -> None:
-    if COMPETITORS[name].ours:
+    if name in OURS:
         train_ours(name, len(data["x_train"]), path, seed, turns)
         return
     keras.utils.set_random_seed(seed)
@@ -51,6 +51,33 @@ def train(
     trainer(images, data["y_train"][:count], seed, turns)
 
 
+class Wait(keras.callbacks.Callback):
+    """Waits for its turns in `fit`, with batches of 128 of so many images."""
+
+    def __init__(self, turns: Turns, images: int) -> None:
+        super().__init__()
+        self.turns, self.images, self.done = turns, images, 0
+
+    def begin(self, steps: int, epochs: float, precision: str) -> None:
+        self.turns.begin(
+            steps,
+            lambda: pair_predictor(self.model),
+            parameters=self.model.count_params(),
+            precision=precision,
+            epochs=epochs,
+            images_in_an_epoch=self.images,
+        )
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        epochs, steps = self.params["epochs"], self.params["steps"]
+        self.begin(epochs * steps, epochs, "float32")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.done += 1
+        epoch, steps = divmod(self.done, self.params["steps"])
+        self.turns.step(self.done, epoch * self.images + steps * 128)
+
+
 def train_ours(
     name: str, images: int, path: Path, seed: int, turns: Turns
 ) -> None:
@@ -59,61 +86,30 @@ def train_ours(
     After the last turn nothing is exported or drawn: the process ends. The
     run's folder lies beside the data in `path`.
     """
-    config = dataclasses.replace(
-        presets.get(name).config, data=str(path), seed=seed
-    )
-    if turns.smoke:
-        config = dataclasses.replace(config, steps=6)
+    config = presets.get(name).config
+    steps, size = 6 if turns.smoke else config.steps, config.batch_size
+    config = dataclasses.replace(config, data=str(path), seed=seed, steps=steps)
     images -= round(images * config.validation_fraction)
     run_dir = path.parent / f"{name}-{seed}"
 
-    class Waiting(keras.callbacks.Callback):
-        step = 0
-
+    class WaitInRun(Wait):
         def on_train_begin(self, logs: Any = None) -> None:
-            turns.begin(
-                config.steps,
-                lambda: pair_predictor(self.model),
-                **facts(self.model, config.batch_size, images),
-                precision=Run(run_dir).read_config().precision,
-                epochs=round(config.steps * config.batch_size / images, 2),
-            )
+            precision = Run(run_dir).read_config().precision
+            self.begin(steps, round(steps * size / images, 2), precision)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.step += 1
-            if self.step < config.steps:
-                turns.step(self.step, self.step * config.batch_size)
+            self.done += 1
+            if self.done < steps:
+                self.turns.step(self.done, self.done * size)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if self.step == config.steps:
-                turns.step(self.step, self.step * config.batch_size)
+            if self.done == steps:  # Validation is on the clock.
+                self.turns.step(steps, steps * size)
 
     # Waiting is not training: a checkpoint that would be due every 30 seconds
     # is due after the steps that take about as long.
     how: dict[str, Any] = {"checkpoint_every": 700, "verbose": 0}
-    training.train(config, run_dir, callbacks=[Waiting()], **how)
-
-
-class WaitInFit(keras.callbacks.Callback):
-    """Waits for its turns in `fit`, with batches of 128."""
-
-    def __init__(self, turns: Turns, images: int) -> None:
-        super().__init__()
-        self.turns, self.images, self.done = turns, images, 0
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.turns.begin(
-            self.params["epochs"] * self.params["steps"],
-            lambda: pair_predictor(self.model),
-            **facts(self.model, 128, self.images),
-            precision="float32",
-            epochs=self.params["epochs"],
-        )
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.done += 1
-        epoch, steps = divmod(self.done, self.params["steps"])
-        self.turns.step(self.done, epoch * self.images + steps * 128)
+    training.train(config, run_dir, callbacks=[WaitInRun(turns, images)], **how)
 
 
 def hard_argmax() -> keras.Model:
@@ -170,7 +166,7 @@ def train_hard_argmax(
         shuffled(len(images), seed, batch),
         shuffle=False,
         epochs=1 if turns.smoke else len(RATES),
-        callbacks=[rates, WaitInFit(turns, len(images))],
+        callbacks=[rates, Wait(turns, len(images))],
         verbose=0,
     )
 
@@ -210,19 +206,9 @@ def train_mnist_convnet(
         ),
         shuffle=False,
         epochs=1 if turns.smoke else 15,
-        callbacks=[WaitInFit(turns, len(images))],
+        callbacks=[Wait(turns, len(images))],
         verbose=0,
     )
-
-
-def facts(model: keras.Model, batch_size: int, images: int) -> dict[str, Any]:
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
-    return {
-        "parameters": model.count_params(),
-        "threads": threads or "all",
-        "batch_size": batch_size,
-        "images_in_an_epoch": images,
-    }
 
 
 def pair_predictor(model: keras.Model) -> PairPredictor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmarks.peers.competitors import PairPredictor
@@ -80,18 +81,18 @@ class Classification(nn.Module):
         return {"sum": self.sum(torch.cat([logits, one_hot], dim=1))}
 
 
+def dense(*sizes: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return layers
+
+
 class Regression(nn.Module):
     """An MLP to a value for the sum, and one for the difference."""
 
     def __init__(self) -> None:
         super().__init__()
-
-        def dense(*sizes: int) -> list[nn.Module]:
-            layers: list[nn.Module] = []
-            for inputs, outputs in itertools.pairwise(sizes):
-                layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-            return layers
-
         self.number = nn.Sequential(*dense(1, 16, 32))
         self.sum = nn.Sequential(*dense(42, 64, 128), nn.Linear(128, 1))
         self.difference = nn.Sequential(*dense(42, 64, 128), nn.Linear(128, 1))
@@ -103,11 +104,8 @@ class Regression(nn.Module):
 
 
 def cross_entropy(outputs: Outputs, targets: Outputs) -> Tensor:
-    losses = [
-        functional.cross_entropy(x, targets[name])
-        for name, x in outputs.items()
-    ]
-    return torch.stack(losses).sum()
+    pairs = [(x, targets[name]) for name, x in outputs.items()]
+    return torch.stack([functional.cross_entropy(*x) for x in pairs]).sum()
 
 
 def squared_error(outputs: Outputs, targets: Outputs) -> Tensor:
@@ -120,19 +118,10 @@ def squared_error(outputs: Outputs, targets: Outputs) -> Tensor:
     return loss
 
 
-def constant(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
-    return LambdaLR(optimizer, lambda step: 1.0)
-
-
-def warmed_up(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+def warmed_up(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
     """Rises over the first hundredth of the steps."""
     first = max(steps // 100, 1)
     return LambdaLR(optimizer, lambda step: min((step + 1) / first, 1.0))
-
-
-def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
-    how = {"max_lr": 1e-2, "total_steps": steps, "cycle_momentum": False}
-    return OneCycleLR(optimizer, **how)
 
 
 @dataclass(frozen=True)
@@ -142,7 +131,7 @@ class Recipe:
     network: Callable[[], Network]
     loss: Callable[[Outputs, Outputs], Tensor]
     optimizer: Callable
-    schedule: Callable
+    schedule: Callable[[torch.optim.Optimizer, int], LRScheduler]
     epochs: int
     batch_size: int
 
@@ -154,7 +143,7 @@ RECIPES = {
         ),
         cross_entropy,
         lambda weights: torch.optim.Adadelta(weights, lr=1.0),
-        constant,
+        lambda optimizer, steps: LambdaLR(optimizer, lambda step: 1.0),
         epochs=14,
         batch_size=64,
     ),
@@ -172,7 +161,9 @@ RECIPES = {
         lambda: Network(small()),
         cross_entropy,
         lambda weights: torch.optim.Adam(weights, lr=1e-2, betas=(0.7, 0.9)),
-        one_cycle,
+        lambda optimizer, steps: OneCycleLR(
+            optimizer, 1e-2, steps, cycle_momentum=False
+        ),
         epochs=1,
         batch_size=256,
     ),
@@ -189,18 +180,16 @@ def train(
     network = recipe.network()
     images = standardised(data["x_train"])
     labels = torch.from_numpy(data["y_train"].astype("int64"))
-    batches = -(-len(images) // recipe.batch_size)
     epochs = 1 if turns.smoke else recipe.epochs
+    steps = epochs * -(-len(images) // recipe.batch_size)
     optimizer = recipe.optimizer(network.parameters())
-    schedule = recipe.schedule(optimizer, epochs * batches)
+    schedule = recipe.schedule(optimizer, steps)
     turns.begin(
-        epochs * batches,
+        steps,
         lambda: pair_predictor(network),
         parameters=sum(x.numel() for x in network.parameters()),
-        threads=torch.get_num_threads(),
         precision="float32",
         epochs=epochs,
-        batch_size=recipe.batch_size,
         images_in_an_epoch=len(images),
     )
     seen = step = 0
@@ -208,11 +197,8 @@ def train(
         for index in torch.randperm(len(images)).split(recipe.batch_size):
             digit = labels[index]
             number = torch.randint(10, digit.shape)
-            targets = {
-                "digit": digit,
-                "sum": digit + number,
-                "difference": (digit - number).abs(),
-            }
+            targets = {"digit": digit, "sum": digit + number}
+            targets["difference"] = (digit - number).abs()
             optimizer.zero_grad()
             recipe.loss(network(images[index], number), targets).backward()
             optimizer.step()

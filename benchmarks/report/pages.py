@@ -16,20 +16,15 @@ from benchmarks.report import addition
 from benchmarks.report import costs
 from benchmarks.report import peers
 from benchmarks.report.formatting import duration
+from benchmarks.report.formatting import mean_std
 from benchmarks.report.formatting import table
-from keras_mnist_sum import presets
 from keras_mnist_sum.utils import atomic_files
 
 OPTIONS = {"check": (bool, "write nothing")}
+_NAMES = "addition cost heads performance reliability results"
 PAGES = (
     harness.ROOT / "README.md",
-    *(
-        harness.ROOT / "docs" / f"{name}.md"
-        for name in (
-            *("addition", "cost", "heads", "performance"),
-            *("reliability", "results"),
-        )
-    ),
+    *(harness.ROOT / "docs" / f"{name}.md" for name in _NAMES.split()),
     harness.ROOT / "keras_mnist_sum" / "pretrained" / "CARD.md",
 )
 _BLOCK = re.compile(r"(<!-- (\w+): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -50,27 +45,28 @@ def main(values: argparse.Namespace) -> int:
 
 
 def fill(text: str) -> str:
-    """Returns `text` with every table in it made anew.
-
-    Raises:
-        InputError: If a table names a result that is not there.
-        KeyError: If there is no such kind of table.
-    """
-    kinds: dict[str, Callable[[list[str]], str]] = {
+    """Returns `text` with every table in it made anew."""
+    kinds: dict[str, Callable[..., str]] = {
         "summary": _summary,
         "table": _table,
         "commands": _commands,
         "additive": _additive,
-        "peers": lambda parts: peers.make(_load("peers"), parts),
-        "peers_xeon": lambda parts: peers.make(_load("peers_xeon"), parts),
-        "cost": lambda names: costs.make(names[0], _load),
-        "measured": lambda names: costs.circumstances(_load(names[0])),
-        "addition": lambda names: addition.make(names[0], harness.RESULTS),
+        "wrong_sums": _wrong_sums,
+        "peers": lambda *parts: peers.make(_load("peers"), parts),
+        "peers_xeon": lambda *parts: peers.make(_load("peers_xeon"), parts),
+        "cost": lambda name: costs.make(name, _load),
+        "measured": lambda name: costs.circumstances(_load(name)),
+        "sums": lambda *names: addition.sums(
+            _load("addition_published"), {name: _load(name) for name in names}
+        ),
+        "addition": lambda *names: addition.runs(
+            {name: _load(name) for name in names}
+        ),
     }
 
     def replace(match: re.Match) -> str:
         begin, kind, names, end = match.groups()
-        return f"{begin}{kinds[kind](names.split())}\n{end}"
+        return f"{begin}{kinds[kind](*names.split())}\n{end}"
 
     return _BLOCK.sub(replace, text)
 
@@ -79,74 +75,94 @@ def _load(name: str) -> dict[str, Any]:
     return harness.read(harness.RESULTS / f"{name}.json")
 
 
-def _summary(names: list[str]) -> str:
+def _summary(*names: str) -> str:
     header = ["", "digit", "sum", "difference", "all three", "n", "training"]
-    rows = []
-    for name in names:
-        report = _load(name)
-        n = str(report["n"])
-        rows.append([f"`{name}`", *_accuracies(report), n, _time(report)])
+    rows = [
+        [f"`{name}`", *_accuracies(report), report["n"], _time(report)]
+        for name in names
+        for report in [_load(name)]
+    ]
     return table(header, rows)
 
 
-def _table(names: list[str]) -> str:
+def _table(*names: str) -> str:
     header = [
         *("", "parameters", "steps x batch", "precision", "training", "n"),
         *("digit", "sum", "difference", "all three", "calibration error"),
+        "95 % over images",
     ]
-    reports = {name: _load(name) for name in names}
-    with_interval = any("interval_over_images" in x for x in reports.values())
-    if with_interval:
-        header.append("95 % over images")
     rows = []
-    for name, report in reports.items():
+    for name in names:
+        report = _load(name)
         run, config = report["runs"][0], report["config"]
+        ends = report.get("interval_over_images", {}).get("all")
         row = [
             f"`{name}`",
             f"{run['parameters']:,}",
             f"{run['steps']:,} x {config['batch_size']}",
-            config["precision"],
-            _time(report),
-            str(report["n"]),
+            *(config["precision"], _time(report), report["n"]),
             *_accuracies(report),
             ", ".join(_error(report["mean_std"], x) for x in _OUTPUTS),
+            "{:.2f} to {:.2f}".format(*ends) if ends else "",
         ]
-        if with_interval:
-            ends = report.get("interval_over_images", {}).get("all")
-            row.append("{:.2f} to {:.2f}".format(*ends) if ends else "")
         rows.append(row)
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
     return table(header, rows)
 
 
-def _additive(names: list[str]) -> str:
+def _additive(*names: str) -> str:
     """Right cells of a linear layer that is told the digit."""
-    names = [name.replace("_", " ") for name in names]
-    reports = [_load("additive")[name] for name in names]
+    reports = [_load("additive")[name.replace("_", " ")] for name in names]
     counts = [report["right_cells_after_sgd"] for report in reports]
     rows = [
         [f"{int(step):,}", *(f"{x[step]:.1f}" for x in counts)]
         for step in counts[0]
     ]
-    best = [str(report["right_cells_at_optimum"]) for report in reports]
-    return table(["after steps", *names], [*rows, ["optimum", *best]])
+    best = [report["right_cells_at_optimum"] for report in reports]
+    header = ["after steps", *(name.replace("_", " ") for name in names)]
+    return table(header, [*rows, ["optimum", *best]])
+
+
+def _wrong_sums(*names: str) -> str:
+    """Of each head, what sums it gets wrong, and how sure it is of them."""
+    header = [
+        *("", "wrong sums", "beside a right digit", "off by one"),
+        *("by two at most", "sure of right sums", "of wrong ones", "area"),
+    ]
+    found = _load("wrong_sums")["heads"]
+    forms = {
+        **dict.fromkeys(("wrong", "beside_right_digit"), "{:,}"),
+        **dict.fromkeys(("off_by_one", "off_by_two_at_most"), "{:.0%}"),
+        **dict.fromkeys(("sure_of_right", "sure_of_wrong", "area"), "{:.4f}"),
+    }
+    rows = [
+        [
+            f"`{name}`",
+            *(
+                form.format(found[name][x]) if x in found[name] else ""
+                for x, form in forms.items()
+            ),
+        ]
+        for name in names
+    ]
+    return table(header, [[x.replace("%", " %") for x in row] for row in rows])
 
 
 def _time(report: dict) -> str:
     if "time_alone" in report:  # It ran beside other work; this was estimated.
         return report["time_alone"]
     means = report["mean_std"]
-    seconds, _ = means.get(
-        "training_seconds_with_teachers", means["training_seconds"]
-    )
+    alone = means["training_seconds"]
+    seconds, _ = means.get("training_seconds_with_teachers", alone)
     cores = report["environment"]["cores"]
-    return f"{duration(seconds)}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{duration(seconds)}, {cores} core{'s' * (cores > 1)}"
 
 
 def _accuracies(report: dict) -> list[str]:
     """Of every output and all together, with the deviation over seeds."""
-    means = [report["mean_std"][name] for name in (*_OUTPUTS, "all")]
-    several = report["n"] > 1
-    return [f"{x:.2f}" + f" ± {std:.2f}" * several for x, std in means]
+    means = report["mean_std"]
+    return [mean_std(means[x], report["n"], 2) for x in (*_OUTPUTS, "all")]
 
 
 def _error(means: dict, output: str) -> str:
@@ -155,18 +171,6 @@ def _error(means: dict, output: str) -> str:
     return f"(MAE {means[f'{output}_mean_absolute_error'][0]:.3f})"
 
 
-def _commands(names: list[str]) -> str:
-    lines = []
-    for name in names:
-        report = _load(name)
-        flags = report["command"].removeprefix("python train.py").strip()
-        command = f"python -m benchmarks results {name} --seeds {report['n']}"
-        if report["environment"]["cores"] == 1:
-            command += " --jobs 2"  # on two cores, one for each run
-        config = report["config"]
-        # What `auto` chose there, it may not choose here.
-        auto = presets.get(config["preset"]).config.precision == "auto"
-        if auto and "--precision" not in flags:
-            flags += f" --precision {config['precision']}"
-        lines.append(f"{command} {flags.strip()}".strip())
-    return "\n".join(["```", *lines, "```"])
+def _commands(*names: str) -> str:
+    commands = [_load(name)["command"] for name in names]
+    return "\n".join(["```", *commands, "```"])

@@ -1,7 +1,8 @@
-"""What `peers` measured: tables, and the two aims, of its JSON alone."""
+"""What `peers` measured: tables, of its JSON alone."""
 
 import math
 import statistics
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -9,75 +10,66 @@ from benchmarks.report.formatting import duration
 from benchmarks.report.formatting import table
 
 MARKS = (99.0, 99.5, 99.6)
-TIMES_FASTER = 20  # the aim, where sums are predicted
 LEARNED_SUMS = 11.0  # percent; a constant answer, 9, has 10
 
 
-def make(report: dict, parts: list[str]) -> str:
-    """Parts of the page: `conditions`, `summary`, `aims`, `marks`, `costs`."""
+def make(report: dict, parts: Iterable[str]) -> str:
+    """Parts of the page: `conditions`, `summary`, `marks`, `costs`."""
     makers = {
-        "aims": lambda report: "\n".join(aims(report)),
+        "conditions": conditions,
         "summary": summary,
         "marks": marks,
         "costs": costs,
-        "conditions": conditions,
     }
     return "\n\n".join(makers[part](report) for part in parts)
 
 
-def done(entry: dict) -> list[dict]:
-    """The runs that went as far as they were meant to."""
-    unfinished = ("failed", "diverged", "running")
-    runs = [x for x in entry["runs"] if x["state"] not in unfinished]
-    return [run for run in runs if run["points"]]
-
-
 def competitors(report: dict) -> list[tuple[str, dict]]:
-    """Those of which there is something to show, by name."""
-    return [(k, x) for k, x in report["competitors"].items() if done(x)]
+    """Those of which there is something to show, by name: of their `runs` those
+    that went as far as they were meant to, and how many, as `n`."""
+    found, unfinished = [], ("failed", "diverged", "running")
+    for name, entry in report["competitors"].items():
+        runs = [x for x in entry["runs"] if x["state"] not in unfinished]
+        diverged = sum(x["state"] == "diverged" for x in entry["runs"])
+        n = str(len(runs)) + f" ({diverged} more diverged)" * bool(diverged)
+        if runs:
+            found.append((name, entry | {"runs": runs, "n": n}))
+    return found
 
 
-def seconds_to(run: dict, output: str, mark: float) -> float:
-    """Seconds of training until `output` first reaches `mark` percent at a
-    scoring; infinity if it never does."""
-    reached = [x["seconds"] for x in run["points"] if x[output] >= mark]
-    return min(reached, default=math.inf)
-
-
-def median_to(entry: dict, output: str, mark: float) -> float:
-    """The median over the runs of a competitor."""
-    return statistics.median(seconds_to(x, output, mark) for x in done(entry))
+def seconds_to(entry: dict, output: str, mark: float) -> list[float]:
+    """Of each run, seconds of training until `output` first reaches `mark`
+    percent at a scoring; infinity if it never does."""
+    return [
+        min(
+            (x["seconds"] for x in run["points"] if x[output] >= mark),
+            default=math.inf,
+        )
+        for run in entry["runs"]
+    ]
 
 
 def _reached(entry: dict, output: str, mark: float) -> str:
-    times = [seconds_to(run, output, mark) for run in done(entry)]
-    reached = sum(map(math.isfinite, times))
+    times = seconds_to(entry, output, mark)
+    reached, median = sum(map(math.isfinite, times)), statistics.median(times)
     if not reached:
         return "never"
-    share = "" if reached == len(times) else f"{reached} of {len(times)}"
-    median = statistics.median(times)
+    share = f"{reached} of {len(times)}"
     if math.isinf(median):
         return share
-    return f"{duration(median)} ({share})" if share else duration(median)
-
-
-def _count(entry: dict) -> str:
-    """Of the runs that went as far as they were meant to, and of others."""
-    count = str(len(done(entry)))
-    diverged = sum(run["state"] == "diverged" for run in entry["runs"])
-    return f"{count} ({diverged} more diverged)" if diverged else count
+    return duration(median) + f" ({share})" * (reached < len(times))
 
 
 def best_accuracy(entry: dict, output: str) -> float:
     """The highest accuracy at any scoring, the mean over the runs."""
-    runs = [[point[output] for point in x["points"]] for x in done(entry)]
+    runs = [[point[output] for point in x["points"]] for x in entry["runs"]]
     return statistics.mean(map(max, runs))
 
 
 def epoch_seconds(entry: dict) -> list[float]:
     """Seconds of each whole epoch of each run."""
     seconds: list[float] = []
-    for run in done(entry):
+    for run in entry["runs"]:
         images = [0, *(point["images"] for point in run["points"])]
         clock = [0.0, *(point["seconds"] for point in run["points"])]
         ends = np.arange(0, images[-1] + 1, entry["images_in_an_epoch"])
@@ -86,12 +78,10 @@ def epoch_seconds(entry: dict) -> list[float]:
 
 
 def images_per_second(entry: dict) -> float:
-    """Without the first slice of each run, which traces, if it has more."""
+    """Without the first slice of each run, which traces."""
     rates = []
-    for run in done(entry):
+    for run in entry["runs"]:
         first, last = run["points"][0], run["points"][-1]
-        if first is last:
-            first = {"images": 0, "seconds": 0.0}
         seconds = last["seconds"] - first["seconds"]
         rates.append((last["images"] - first["images"]) / seconds)
     return statistics.median(rates)
@@ -105,7 +95,7 @@ def costs(report: dict) -> str:
     ]
     rows = []
     for name, entry in competitors(report):
-        runs, whole = done(entry), epoch_seconds(entry)
+        runs, whole = entry["runs"], epoch_seconds(entry)
         ends = [run["points"][-1] for run in runs]
         images = statistics.median(end["images"] for end in ends)
         trained = f"{images / entry['images_in_an_epoch']:.3g}"
@@ -114,12 +104,8 @@ def costs(report: dict) -> str:
         memory = statistics.median(run["peak_megabytes"] for run in runs)
         rows.append(
             [
-                f"`{name}`",
-                entry["framework"],
-                entry["precision"],
-                f"{entry['parameters']:,}",
-                trained,
-                _count(entry),
+                *(f"`{name}`", entry["framework"], entry["precision"]),
+                *(f"{entry['parameters']:,}", trained, entry["n"]),
                 duration(statistics.median(end["seconds"] for end in ends)),
                 duration(statistics.median(whole)) if whole else "",
                 f"{images_per_second(entry):,.0f}",
@@ -135,7 +121,7 @@ def marks(report: dict) -> str:
     rows = []
     for name, entry in competitors(report):
         for output in entry["outputs"]:
-            last = [run["points"][-1][output] for run in done(entry)]
+            last = [run["points"][-1][output] for run in entry["runs"]]
             rows.append(
                 [
                     f"`{name}`" if output == "digit" else "",
@@ -151,113 +137,47 @@ def marks(report: dict) -> str:
 def conditions(report: dict) -> str:
     """When and on what: a sentence."""
     packages = report["packages"]
-    commands: dict[tuple[str, str], list[str]] = {}
-    for name, entry in competitors(report):
-        key = entry["command"], entry["time"][:10]
-        commands.setdefault(key, []).append(f"`{name}`")
-    several = len(commands) > 1
-    parts = [
-        f"`{command}`, {day}" + f" ({', '.join(names)})" * several
-        for (command, day), names in commands.items()
-    ]
+    commands = dict.fromkeys(
+        f"`{entry['command']}`, {entry['time'][:10]}"
+        for _, entry in competitors(report)
+    )
     return (
-        f"{'; '.join(parts)}: {report['processor']}, {report['cores']} cores, "
-        f"TensorFlow {packages['tensorflow']}, Keras {packages['keras']}, "
-        f"PyTorch {packages['torch']}, Python {report['python']}; "
-        f"{report['data']}."
+        f"{'; '.join(commands)}: {report['processor']}, {report['cores']} "
+        f"cores, TensorFlow {packages['tensorflow']}, Keras "
+        f"{packages['keras']}, PyTorch {packages['torch']}, Python "
+        f"{report['python']}; {report['data']}."
     )
-
-
-def aims(report: dict) -> list[str]:
-    """How often ours is faster, for each peer, and whether that was aimed at:
-    lines of Markdown."""
-    entries = dict(competitors(report))
-    ours = [name for name, entry in entries.items() if entry["ours"]]
-    lines = [
-        f"- `{name}` diverged in all of its {len(entry['runs'])} runs."
-        for name, entry in report["competitors"].items()
-        if {run["state"] for run in entry["runs"]} == {"diverged"}
-    ]
-    for name, entry in entries.items():
-        if name not in ours and "sum" in entry["outputs"] and ours:
-            lines.append(_sum_aim(name, entries, ours))
-    digits = {
-        name: median_to(entry, "digit", MARKS[0])
-        for name, entry in entries.items()
-        if entry["outputs"] == ["digit"]
-    }
-    if digits and ours:
-        best = min(digits, key=lambda name: digits[name])
-        mine = min(ours, key=lambda x: median_to(entries[x], "digit", MARKS[0]))
-        here = median_to(entries[mine], "digit", MARKS[0])
-        met = math.isfinite(here) and here <= digits[best]
-        lines.append(
-            f"- {MARKS[0]:.1f} % of digits: `{mine}` "
-            f"{_reached(entries[mine], 'digit', MARKS[0])}; the soonest of "
-            f"those that predict digits alone, `{best}`, "
-            f"{_reached(entries[best], 'digit', MARKS[0])}. Aim: at least "
-            f"level; {'met' if met else 'missed'}."
-        )
-    return lines
-
-
-def _sum_aim(name: str, entries: dict, ours: list[str]) -> str:
-    best, seconds, times = _to_its_best_sums(name, entries, ours)
-    if best <= LEARNED_SUMS:
-        return (
-            f"- `{name}` learned no sums: its {best:.2f} % is what a constant "
-            "answer has."
-        )
-    compared = ", ".join(
-        f"`{x}` never"
-        if math.isinf(t)
-        else f"`{x}` in {duration(t)} ({_ratio(seconds / t)} times as fast)"
-        for x, t in times.items()
-    )
-    met = seconds >= TIMES_FASTER * min(times.values())
-    return (
-        f"- `{name}` has its best sums, {best:.2f} %, after "
-        f"{duration(seconds)}; ours have as many right: {compared}. Aim: "
-        f"{TIMES_FASTER} times as fast; {'met' if met else 'missed'}."
-    )
-
-
-def _to_its_best_sums(
-    name: str, entries: dict, ours: list[str]
-) -> tuple[float, float, dict[str, float]]:
-    """The best sums of all runs of a peer, how soon that run had them, and
-    how soon each of ours has as many."""
-    points = [x for run in done(entries[name]) for x in run["points"]]
-    found = [(point["sum"], -point["seconds"]) for point in points]
-    best, seconds = max(found)
-    return best, -seconds, {x: median_to(entries[x], "sum", best) for x in ours}
 
 
 def summary(report: dict) -> str:
     """A table with a row for each competitor."""
-    entries = dict(competitors(report))
-    ours = [name for name, entry in entries.items() if entry["ours"]]
+    entries = competitors(report)
+    ours = [entry for _, entry in entries if entry["ours"]]
     header = [
         *("", "framework", "n", "digits", "sums", "99.0 % of digits after"),
         *("99.6 % of digits after", "ours, to as many sums"),
     ]
     rows = []
-    for name, entry in entries.items():
+    for name, entry in entries:
         sums = compared = ""
         if "sum" in entry["outputs"]:
             sums = f"{best_accuracy(entry, 'sum'):.2f}"
-            best, seconds, times = _to_its_best_sums(name, entries, ours)
-            soonest = min(times.values(), default=math.inf)
-            if name not in ours and math.isinf(soonest):
-                compared = "never"
-            elif name not in ours and best > LEARNED_SUMS:
-                compared = f"{_ratio(seconds / soonest)} times as fast"
+            compared = "" if entry["ours"] else _compared(entry, ours)
         digits = f"{best_accuracy(entry, 'digit'):.2f}"
         after = [_reached(entry, "digit", mark) for mark in (99.0, 99.6)]
-        row = [f"`{name}`", entry["framework"], _count(entry), digits, sums]
+        row = [f"`{name}`", entry["framework"], entry["n"], digits, sums]
         rows.append([*row, *after, compared])
     return table(header, rows)
 
 
-def _ratio(ratio: float) -> str:
-    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
+def _compared(peer: dict, ours: list[dict]) -> str:
+    """How much sooner the soonest of ours has the best sums of a peer."""
+    best = max(x["sum"] for run in peer["runs"] for x in run["points"])
+    if best <= LEARNED_SUMS:
+        return ""
+    medians = (statistics.median(seconds_to(x, "sum", best)) for x in ours)
+    soonest = min(medians, default=math.inf)
+    if math.isinf(soonest):
+        return "never"
+    ratio = min(seconds_to(peer, "sum", best)) / soonest
+    return f"{ratio:,.{int(ratio < 100)}f} times as fast"

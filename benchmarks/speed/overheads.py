@@ -14,13 +14,12 @@ from pathlib import Path
 from tensorflow.python.framework import config as tf_config
 
 from benchmarks import harness
-from benchmarks.speed import steps as training
+from benchmarks.speed import trainee
 from benchmarks.turns import interleave
 from keras_mnist_sum import presets
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.distribution.devices import find_devices
 
-KINDS = ("plain", "deterministic", "checkpoints")
 OPTIONS = {
     "rounds": (15, "pieces of each kind"),
     "steps": (30, "of a piece, timed"),
@@ -29,46 +28,39 @@ SMOKE = {"rounds": 1, "steps": 1}
 
 
 def main(values: argparse.Namespace) -> None:
-    config = training.config_of(presets.DEFAULT)
-    mnist, whole = load_mnist("sample"), values.steps + training.WARM
-    # Each traces its steps under its own setting.
-    models = {kind: training.compiled(config) for kind in KINDS}
-    with tempfile.TemporaryDirectory() as name:
-        folder, devices = Path(name), find_devices("single")
+    config = trainee.config_of(presets.DEFAULT)
+    mnist, whole = load_mnist("sample"), values.steps + trainee.WARM
+    with tempfile.TemporaryDirectory() as folder:
+        # A checkpoint comes in the last step of a piece, on the clock.
+        saving = trainee.checkpointing(folder, find_devices("single"), whole)
+        kinds = {"plain": [], "deterministic": [], "checkpoint": saving}
+        # Each traces its steps under its own setting.
+        models = {kind: trainee.compiled(config) for kind in kinds}
 
         def piece(kind: str) -> float:
-            # The checkpoint comes in the last step, on the clock.
-            callbacks = (
-                training.checkpointing(folder, devices, every=whole)
-                if kind == "checkpoints"
-                else ()
-            )
             if kind == "deterministic":
                 tf_config.enable_op_determinism()
-            data = training.batches(mnist, config)
+            data = trainee.batches(mnist, config)
             try:
-                return training.seconds_of_a_step(
-                    models[kind], data, whole, callbacks=callbacks
+                return trainee.seconds_of_a_step(
+                    models[kind], data, whole, callbacks=kinds[kind]
                 )
             finally:
                 tf_config.disable_op_determinism()
 
-        turns = interleave(
-            {x: functools.partial(piece, x) for x in KINDS}, values.rounds
-        )
-        size = max(folder.iterdir()).stat().st_size
+        pieces = {kind: functools.partial(piece, kind) for kind in kinds}
+        turns = interleave(pieces, values.rounds)
+        size = max(Path(folder).iterdir()).stat().st_size / 1e6
+    checkpoint = f"a checkpoint ({size:.1f} MB) in {values.steps} steps"
     found = {
-        "data": mnist.description,
         "precision": config.precision,
-        "steps": values.steps,
-        "megabytes_of_a_checkpoint": round(size / 1e6, 1),
         "kinds": {
-            kind: {
+            checkpoint if kind == "checkpoint" else kind: {
                 "milliseconds_of_a_step": turns.milliseconds(kind),
                 "ratio": turns.ratio(kind, "plain"),
                 "ratio_of_rounds": turns.ratios(kind, "plain"),
             }
-            for kind in KINDS
+            for kind in kinds
         },
         "turns": turns.to_json(),
     }

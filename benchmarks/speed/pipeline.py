@@ -11,12 +11,13 @@ input to compute is faster by more than the wait.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from benchmarks import harness
-from benchmarks.speed import steps as training
+from benchmarks.speed import trainee
+from benchmarks.turns import Turns
 from benchmarks.turns import interleave
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
@@ -35,31 +36,39 @@ SMOKE = {"rounds": 1, "batches": 5, "steps": 4, "data": "sample"}
 
 def main(values: argparse.Namespace) -> None:
     mnist = load_mnist(values.data)
+    found, turns = {}, {}
     tf.config.experimental.enable_op_determinism()  # As in a run.
-    found = {}
     for name in values.presets.split(","):
-        whole = values.steps * (5 if name == "fast" else 1) + training.WARM
-        fit = Fit(mnist, training.config_of(name), whole, training.WARM)
-        found[name] = measure(fit, values.rounds, values.batches)
-    turns = {name: x.pop("turns") for name, x in found.items()}
-    found = {"data": mnist.description, "presets": found, "turns": turns}
-    harness.save(values, found)
+        config, times = trainee.config_of(name), 5 if name == "fast" else 1
+        fit = Fit(mnist, config, values.steps * times + trainee.WARM)
+        measured = fit.interleave(values.rounds, values.batches)
+        found[name] = summary(measured, config.batch_size)
+        found[name]["precision"] = config.precision
+        turns[name] = measured.to_json()
+    what = {"data": mnist.description, "presets": found, "turns": turns}
+    harness.save(values, what)
 
 
 class Fit:
     """Pieces of `fit`, on the pipeline and on a batch that is there."""
 
-    def __init__(
-        self, mnist: Mnist, config: Config, steps: int, warm: int
-    ) -> None:
-        self.config, self.steps, self.warm = config, steps, warm
+    def __init__(self, mnist: Mnist, config: Config, steps: int) -> None:
+        self.config, self.steps = config, steps
         self.split = mnist.split(config.validation_fraction)
-        self.model = training.compiled(config)
+        self.model = trainee.compiled(config)
         self.model.make_train_function()
         self.whole = self.model.train_function
         self.clocked = tf.function(self._clocked, reduce_retracing=True)
-        batch = next(iter(self.batches()))
-        self.there = tf.data.Dataset.from_tensors(batch).repeat()
+
+    def interleave(self, rounds: int, batches: int) -> Turns:
+        there = tf.data.Dataset.from_tensors(next(iter(self.batches())))
+        work = {
+            "alone": lambda: self.pipeline_alone(batches),
+            "piped": lambda: self.fit(self.batches()),
+            "waiting": self.share_of_waiting,
+            "there": lambda: self.fit(there.repeat()),
+        }
+        return interleave(work, rounds)
 
     def batches(self) -> tf.data.Dataset:
         return pipeline.training_dataset(
@@ -75,13 +84,9 @@ class Fit:
             next(iterator)
         return (time.perf_counter() - start) / batches
 
-    def on_pipeline(self) -> float:
+    def fit(self, data: tf.data.Dataset) -> float:
         """Seconds for a step."""
-        return self._fit(self.batches(), self.whole)
-
-    def on_batch_that_is_there(self) -> float:
-        """Seconds for a step."""
-        return self._fit(self.there, self.whole)
+        return trainee.seconds_of_a_step(self.model, data, self.steps)
 
     def share_of_waiting(self) -> float:
         """What part of its time `fit` spends in the iterator's `next`."""
@@ -92,8 +97,10 @@ class Fit:
             waits.append(float(wait))
             return metrics
 
-        seconds = self._fit(self.batches(), step)
-        return statistics.mean(waits[self.warm :]) / seconds
+        self.model.train_function = step
+        seconds = self.fit(self.batches())
+        self.model.train_function = self.whole
+        return statistics.mean(waits[trainee.WARM :]) / seconds
 
     def _clocked(self, iterator: tf.data.Iterator) -> tuple[tf.Tensor, dict]:
         # In one graph, as in a run: from Python, `next` itself takes as long
@@ -115,30 +122,12 @@ class Fit:
         before, start, end = clocks
         return (end - start) - (start - before), metrics
 
-    def _fit(self, data: tf.data.Dataset, train_function: Callable) -> float:
-        self.model.train_function = train_function
-        return training.seconds_of_a_step(
-            self.model, data, self.steps, self.warm
-        )
 
-
-def measure(fit: Fit, rounds: int, batches: int) -> dict:
+def summary(turns: Turns, size: int) -> dict[str, Any]:
     """Medians over rounds, in each of which everything is measured once."""
-    turns = interleave(
-        {
-            "alone": lambda: fit.pipeline_alone(batches),
-            "piped": fit.on_pipeline,
-            "waiting": fit.share_of_waiting,
-            "there": fit.on_batch_that_is_there,
-        },
-        rounds,
-    )
-    size = fit.config.batch_size
     waits = [round(100 * x, 2) for x in turns.seconds("waiting")]
     costs = [round(100 * (1 - x), 1) for x in turns.ratios("there", "piped")]
     return {
-        "batch_size": size,
-        "precision": fit.config.precision,
         "pipeline_images_per_second": round(size / turns.median("alone")),
         "fit_images_per_second": round(size / turns.median("piped")),
         "ratio": turns.ratio("piped", "alone", 1),
@@ -147,5 +136,4 @@ def measure(fit: Fit, rounds: int, batches: int) -> dict:
         "waiting_percent_of_rounds": waits,
         "cost_percent": round(statistics.median(costs), 1),
         "cost_percent_of_rounds": costs,
-        "turns": turns.to_json(),
     }

@@ -4,18 +4,18 @@ Trains the default preset on the same two cores in four ways, in turns: one
 process with two threads; one with two logical devices (`mirrored`); two workers
 with a thread each; and two processes with a thread and half of each batch each
 that know nothing of each other, which is what two workers would do if talking
-cost nothing. Then times the parts of a worker's step. docs/scaling.md has the
-model that `--paper` computes by.
+cost nothing. Then times what workers tell each other in a step.
 """
 
 import argparse
 import collections
 import contextlib
+import dataclasses
 import functools
-import math
 import os
 import statistics
 import tempfile
+from typing import Any
 
 from benchmarks import harness
 from benchmarks.turns import Turn
@@ -25,36 +25,28 @@ from benchmarks.workers import Worker
 from keras_mnist_sum.distribution import cluster
 from keras_mnist_sum.errors import InputError
 
-PARTS = ("step", "gradients", "vote")
-SIZES = (1, 2**8, 2**14, 2**18)  # float32 values that are summed
+PARTS = ("gradients", "vote", "1 kB")
 OPTIONS = {
     "rounds": (15, "pieces of training"),
     "starts": (3, "of all processes, which differ a little"),
     "steps": (16, "of a piece; one is not timed"),
     "batch_size": (512, "of all workers together"),
-    "paper": (bool, "print what the stored results mean for more workers"),
 }
 SMOKE = {"rounds": 1, "starts": 1, "steps": 2, "batch_size": 16}
 
 
 def main(values: argparse.Namespace) -> None:
-    if values.paper:
-        return on_paper(harness.read(harness.RESULTS / "scaling.json"))
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise InputError(f"This needs two processor cores. Received: {cores}")
     rounds = -(-values.rounds // values.starts)
-    turns, parts, facts = Turns(), collections.defaultdict(list), {}
+    turns = Turns()
+    parts: dict[str, list[float]] = collections.defaultdict(list)
     for _ in range(values.starts):
         facts = _measure(values, rounds, cores, turns, parts)
-
-    def part(what: str, digits: int) -> float:
-        return round(1000 * statistics.median(parts[what]), digits)
-
     found = {
         "n": rounds * values.starts,
         "batch_size": values.batch_size,
-        "precision": facts["precision"],
         "images_per_second": {
             way: round(values.batch_size / turns.median(way)) for way in turns
         },
@@ -65,13 +57,11 @@ def main(values: argparse.Namespace) -> None:
         "milliseconds_of_a_step": {
             way: turns.milliseconds(way, 1) for way in turns
         },
-        "milliseconds_of_parts": {x: part(x, 2) for x in PARTS},
-        "milliseconds_of_a_sum": {
-            f"{4 * size} bytes": part(str(size), 3) for size in SIZES
+        "milliseconds_of_parts": {
+            what: round(1000 * statistics.median(parts[what]), 3)
+            for what in PARTS
         },
-        "collectives_in_a_step": facts["collectives"],
-        "megabytes_of_gradients": facts["megabytes_of_gradients"],
-        "environment": facts["environment"],
+        **facts,
         "turns": turns.to_json(),
     }
     harness.save(values, found)
@@ -83,98 +73,50 @@ def _measure(
     cores: list[int],
     turns: Turns,
     parts: dict[str, list[float]],
-) -> dict:
+) -> dict[str, Any]:
     """Starts all processes and adds their turns to those of others."""
-    whole = values.batch_size
+    whole, addresses = values.batch_size, cluster.free_addresses(2)
+    configs = [cluster.Cluster(addresses, i).to_tf_config() for i in (0, 1)]
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.ExitStack() as stack,
     ):
 
-        def start(
-            way: str, share: int, *alone: int, variables: dict | None = None
-        ) -> Worker:
-            worker = Worker(
-                "benchmarks.speed.trainee:Trainee",
-                *("sample", {"batch_size": share}, way, folder),
-                cores=alone or cores,
-                variables=variables,
-            )
-            return stack.enter_context(contextlib.closing(worker))
+        def start(way: str, share: int, cores: list[int], **how: Any) -> Worker:
+            place = "benchmarks.speed.trainee:Trainee"
+            what = ("sample", {"batch_size": share}, way, folder)
+            return stack.enter_context(Worker(place, *what, cores=cores, **how))
 
-        one = [start("single", whole)]
-        addresses = cluster.free_addresses(2)
-        workers = [
-            start(
-                *("multi_worker", whole, core),
-                variables={
-                    "TF_CONFIG": cluster.Cluster(addresses, i).to_tf_config()
-                },
-            )
-            for i, core in enumerate(cores)
-        ]
         ways = {
-            "one process": one,
-            "mirrored": [start("mirrored", whole)],
-            "two workers": workers,
-            "apart": [start("single", whole // 2, core) for core in cores],
+            "one process": [start("single", whole, cores)],
+            "mirrored": [start("mirrored", whole, cores)],
+            "two workers": [
+                start("multi_worker", whole, [x], variables={"TF_CONFIG": y})
+                for x, y in zip(cores, configs, strict=True)
+            ],
+            "apart": [start("single", whole // 2, [x]) for x in cores],
         }
-        found = interleave(
-            {
-                way: functools.partial(together, x, "fit", values.steps, 1)
-                for way, x in ways.items()
-            },
-            rounds,
-        )
-        for way in ways:
-            turns.setdefault(way, []).extend(found[way])
-        for what in (*PARTS, *map(str, SIZES)):
-            parts[what] += [
-                together(workers, "part", what, values.steps).seconds
-                for _ in range(rounds)
-            ]
-        collectives = ask_all(workers, "collectives")[0]
-        environment = one[0].ask("facts")["environment"]
-        facts = workers[0].ask("facts")
-        return facts | {"collectives": collectives, "environment": environment}
-
-
-def ask_all(workers: list[Worker], method: str, *arguments: object) -> list:
-    """Has them do something at once."""
-    for worker in workers:
-        worker.send(method, *arguments)
-    return [worker.receive() for worker in workers]
+        pieces = {
+            way: functools.partial(together, x, "fit", values.steps, 1)
+            for way, x in ways.items()
+        }
+        for way, found in interleave(pieces, rounds).items():
+            turns.setdefault(way, []).extend(found)
+        for what in PARTS * rounds:
+            turn = together(ways["two workers"], "part", what, values.steps)
+            parts[what].append(turn.seconds)
+        facts = ways["one process"][0].ask("facts")
+    wanted = ("precision", "megabytes_of_gradients", "environment")
+    return {name: facts[name] for name in wanted}
 
 
 def together(workers: list[Worker], method: str, *arguments: object) -> Turn:
-    """What the slowest takes, with the processor time of all."""
-    turns = ask_all(workers, method, *arguments)
+    """Has them do something at once: what the slowest takes, with the
+    processor time of all."""
+    for worker in workers:
+        worker.send(method, *arguments)
+    turns = [worker.receive() for worker in workers]
     slowest = max(turns, key=lambda turn: turn.seconds)
-    return Turn(slowest.seconds, slowest.wall, sum(x.processor for x in turns))
-
-
-def on_paper(report: dict) -> None:
-    """Prints the share of all workers' time that is spent on computing."""
-    compute = report["milliseconds_of_a_step"]["apart"]
-    collectives = report["collectives_in_a_step"]
-    # A small sum takes W - 1 of them, as the vote; one in a ring twice as many.
-    rounds = collectives["small"] + 1 + 2 * collectives["ring"]
-    latency, *_ = report["milliseconds_of_a_sum"].values()
-    gradients = report["megabytes_of_gradients"]
-    took = report["milliseconds_of_parts"]["gradients"]
-    here = latency, (took - 2 * latency) / gradients
-    networks = {
-        "ring, as measured here": (*here, False),
-        "ring, 50 us, 10 Gbit/s": (0.05, 0.8, False),
-        "tree, 50 us, 10 Gbit/s": (0.05, 0.8, True),
-    }
-    print(f"{'ms a message, ms a megabyte':<36}" + "  2    8   64  512 workers")
-    for name, (latency, per_megabyte, tree) in networks.items():
-        shares = []
-        for workers in (2, 8, 64, 512):
-            hops = math.log2(workers) if tree else workers - 1
-            volume = 2 * (workers - 1) / workers * gradients
-            talking = rounds * hops * latency + volume * per_megabyte
-            shares.append(f"{100 * compute / (compute + talking):3.0f} %")
-        kind = f"{name} ({latency:.2f}, {per_megabyte:.1f})"
-        print(f"{kind:<36}" + "".join(shares))
+    return dataclasses.replace(
+        slowest, processor=sum(turn.processor for turn in turns)
+    )

@@ -10,7 +10,6 @@ kept of it and once with that. Full MNIST must be prepared.
 import argparse
 import functools
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from benchmarks import harness
 from benchmarks.turns import interleave
+from keras_mnist_sum.__main__ import COMMANDS
 from keras_mnist_sum.distribution import heartbeat
 
 OPTIONS = {"rounds": (7, "starts of everything")}
@@ -38,55 +37,49 @@ print(time.perf_counter() - start)
 
 
 def main(values: argparse.Namespace) -> None:
-    call: Callable[..., Any] = functools.partial
-    starts = {
-        "nothing": call(_output, ["-c", "pass"]),
-        "import keras_mnist_sum": call(
-            _output, ["-c", "import keras_mnist_sum"]
+    call = functools.partial
+    starts: dict[str, Callable] = {
+        "nothing": call(harness.python, "-c", "pass"),
+        "`import keras_mnist_sum`": call(
+            harness.python, "-c", "import keras_mnist_sum"
         ),
     }
     for command in commands():
-        name = f"python {' '.join(command)} --help"
-        starts[name] = call(_output, [*command, "--help"])
+        name = f"`python {' '.join(command)} --help`"
+        starts[name] = call(harness.python, *command, "--help")
     for preset in ("residual", "fast"):
-        name = f"python train.py --preset {preset}, to the first step"
-        flags = ["--preset", preset, "--data", "tfds"]
-        starts[name] = call(until_first_step, flags)
+        name = f"`python train.py --preset {preset}`, to the first step"
+        starts[name] = call(until_first_step, preset)
     with tempfile.TemporaryDirectory() as folder:
         starts["MNIST, decoded"] = call(_load, folder, anew=True)
         starts["MNIST, kept"] = call(_load, folder, anew=False)
         turns = interleave(starts, values.rounds)
-    spread = {name: sorted(turns.seconds(name)) for name in starts}
     found = {
-        "seconds": {x: round(turns.median(x), 3) for x in starts},
-        "least_and_most": {
-            name: [round(seconds[0], 3), round(seconds[-1], 3)]
-            for name, seconds in spread.items()
-        },
-        "turns": turns.to_json(),
+        name: {
+            "seconds": round(turns.median(name), 3),
+            "seconds_of_rounds": [round(x, 3) for x in turns.seconds(name)],
+        }
+        for name in starts
     }
-    harness.save(values, found)
+    harness.save(values, {"starts": found, "turns": turns.to_json()})
 
 
 def commands() -> list[list[str]]:
     """Every command of the project, as arguments of Python."""
     package = ["-m", "keras_mnist_sum"]
-    help_text = _output([*package, "--help"])
-    names = re.findall(r"^    ([a-z][\w-]*)", help_text, re.MULTILINE)
-    return [["train.py"], ["evaluate.py"], package] + [
-        [*package, name] for name in names
-    ]
+    others = [[*package, name] for name in COMMANDS]
+    return [["train.py"], ["evaluate.py"], package, *others]
 
 
-def until_first_step(arguments: list[str]) -> float:
+def until_first_step(preset: str) -> float:
     """Seconds until `train.py` tells its launcher, us, of the first step."""
     with tempfile.TemporaryDirectory() as folder:
         heart = Path(folder, "heart")
         heart.touch()
-        still = heart.stat().st_mtime_ns
-        start = time.perf_counter()
+        flags = f"--preset {preset} --data tfds --run-dir {folder}/run"
+        still, start = heart.stat().st_mtime_ns, time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "train.py", *arguments, f"--run-dir={folder}/run"],
+            [sys.executable, "train.py", *flags.split()],
             cwd=harness.ROOT,
             stdout=subprocess.DEVNULL,
             env={
@@ -109,15 +102,5 @@ def _load(folder: str, anew: bool) -> float:
     """Seconds for reading MNIST, with what was kept in a folder."""
     if anew:
         shutil.rmtree(folder)
-    return float(_output(["-c", _LOAD], XDG_CACHE_HOME=folder))
-
-
-def _output(arguments: list[str], **variables: str) -> str:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=harness.ROOT,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
+    env = {**os.environ, "XDG_CACHE_HOME": folder}
+    return float(harness.python("-c", _LOAD, env=env))

@@ -21,7 +21,7 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from benchmarks import harness
-from benchmarks.speed import steps as training
+from benchmarks.speed import trainee
 from benchmarks.turns import interleave
 from benchmarks.turns import timed
 from keras_mnist_sum.data.mnist import Mnist
@@ -96,9 +96,9 @@ def _product(precision: str, side: int) -> tuple[Callable[[], None], float]:
 def _step(
     preset: str, precision: str, mnist: Mnist
 ) -> tuple[Callable[[], None], float]:
-    config = training.config_of(preset, precision=precision)
-    batch = next(iter(training.batches(mnist, config)))
-    model = training.compiled(config)
+    config = trainee.config_of(preset, precision=precision)
+    batch = next(iter(trainee.batches(mnist, config)))
+    model = trainee.compiled(config)
     step = tf.function(model.train_step, autograph=False)
     operations = config.batch_size * _operations(model)
     return lambda: step(batch)["loss"].numpy(), operations

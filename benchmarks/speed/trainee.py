@@ -1,30 +1,97 @@
-"""A model in a process of its own: trains, and times parts of a step."""
+"""Training to time: models, batches, and pieces of `fit`."""
 
-import collections
 import dataclasses
-import itertools
 import resource
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.speed import steps as training
 from benchmarks.turns import Turn
 from benchmarks.turns import timed
 from keras_mnist_sum import presets
+from keras_mnist_sum.config import Config
+from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.data.mnist import Mnist
 from keras_mnist_sum.data.sources import load_mnist
+from keras_mnist_sum.distribution.devices import Distribution
 from keras_mnist_sum.distribution.devices import find_devices
+from keras_mnist_sum.distribution.signals import StopRequests
 from keras_mnist_sum.distribution.sums import sum_over_replicas
 from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.training.callbacks.checkpoint import SaveCheckpoints
 from keras_mnist_sum.training.optimization import compile_model
 from keras_mnist_sum.training.process import default_settings
+from keras_mnist_sum.training.state import RunState
 from keras_mnist_sum.utils import environment
 
+WARM = 4  # The first steps of a `fit`, not timed: the buffers are still empty.
 _CHAINED = 16  # sums in a call
+
+
+def config_of(
+    preset: str, devices: Distribution | None = None, **changes: Any
+) -> Config:
+    """A preset's config, in the precision that the devices would use."""
+    config = dataclasses.replace(presets.get(preset).config, **changes)
+    devices = devices or find_devices("single")
+    precision = devices.precision(config.precision)
+    return dataclasses.replace(config, precision=precision)
+
+
+def compiled(config: Config) -> keras.Model:
+    return compile_model(build_model(config), config)
+
+
+def batches(mnist: Mnist, config: Config, **how: Any) -> tf.data.Dataset:
+    images, labels = mnist.train_images, mnist.train_labels
+    return pipeline.training_dataset(images, labels, config, **how)
+
+
+def seconds_of_a_step(
+    model: keras.Model,
+    data: tf.data.Dataset,
+    steps: int,
+    warm: int = WARM,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> float:
+    """Calls `fit`; the mean over its steps but the first `warm` ones.
+
+    What `fit` does at its start, such as making an iterator, takes as long as
+    some steps, and is left out.
+    """
+    ends: list[float] = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
+    )
+    how = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    model.fit(data, callbacks=[*callbacks, note], **how)
+    return (ends[-1] - ends[warm - 1]) / (steps - warm)
+
+
+def checkpointing(
+    folder: str, devices: Distribution, every: int
+) -> list[keras.callbacks.Callback]:
+    """The callbacks of a run that talk to other workers, and save a checkpoint
+    `every` so many steps, for calls of `fit` without end."""
+    state = RunState(steps=10**9, steps_per_epoch=10**9)
+
+    def count(batch: int, logs: dict | None) -> None:
+        state.step += 1
+
+    save = SaveCheckpoints(
+        folder=Path(folder),
+        state=state,
+        devices=devices,
+        requests=StopRequests(),
+        every=every,
+    )
+    return [keras.callbacks.LambdaCallback(on_train_batch_end=count), save]
 
 
 def _megabytes() -> int:
@@ -33,7 +100,7 @@ def _megabytes() -> int:
 
 
 class Trainee:
-    """The default preset, ready to train.
+    """The default preset, ready to train in a `Worker`.
 
     Args:
         data: As train.py takes it.
@@ -53,14 +120,10 @@ class Trainee:
         self.memory = {"TensorFlow": _megabytes()}
         if strategy == "mirrored":
             [cpu] = tf.config.list_physical_devices("CPU")
-            tf.config.set_logical_device_configuration(
-                cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-            )
-        self.folder, self.devices = folder, find_devices(strategy)
-        config = presets.get(presets.DEFAULT).config
-        precision = self.devices.precision(config.precision)
-        changes = {"precision": precision, **changes}
-        self.config = dataclasses.replace(config, **changes)
+            two = [tf.config.LogicalDeviceConfiguration()] * 2
+            tf.config.set_logical_device_configuration(cpu, two)
+        self.devices = find_devices(strategy)
+        self.config = config_of(presets.DEFAULT, self.devices, **changes)
         self.mnist = load_mnist(data)
         self.memory["images"] = _megabytes()
         # As in a run.
@@ -71,10 +134,13 @@ class Trainee:
             self.model = self.devices.adapt(build_model(self.config))
             compile_model(self.model, self.config)
         self.memory["model"] = _megabytes()
-        part = self.devices.part(self.config.batch_size)
-        batches = training.batches(self.mnist, self.config, part=part)
+        size = self.config.batch_size
+        part = batches(self.mnist, self.config, part=self.devices.part(size))
         # One for all pieces, as a run has one: it holds a copy of the images.
-        self.data = self.devices.split(batches, self.config.batch_size)
+        self.data = self.devices.split(part, size)
+        self.callbacks = (
+            checkpointing(folder, self.devices, 10**9) if folder else []
+        )
 
     def facts(self) -> dict[str, Any]:
         weights = self.model.trainable_variables
@@ -88,78 +154,45 @@ class Trainee:
             "environment": environment.facts(self.devices.replicas),
         }
 
-    def fit(self, steps: int, warm: int = training.WARM) -> Turn:
+    def fit(self, steps: int, warm: int = WARM) -> Turn:
         """Seconds for a step, in a piece of so many."""
-        callbacks = []
-        if self.folder:
-            path = Path(self.folder)
-            callbacks = training.checkpointing(path, self.devices, 10**9)
         return timed(
-            lambda: training.seconds_of_a_step(
-                self.model, self.data, steps, warm, callbacks
+            lambda: seconds_of_a_step(
+                self.model, self.data, steps, warm, self.callbacks
             )
         )
 
     def part(self, what: str, times: int) -> Turn:
-        """Seconds for a `step` with a batch that is there already; a `vote` of
-        all workers; or sums over them, of all `gradients`, as Keras has it, or
-        of so many numbers, as the package has small ones."""
-        if what == "step":
-            run, model = self.devices.strategy.run, self.model
-            step = tf.function(lambda x: run(model.train_step, (x,))["loss"])
-            batch = next(iter(self.data))
-            return timed(lambda: self._mean(lambda: step(batch), times))
+        """Seconds for a `vote` of all workers; or for a sum over them, of all
+        `gradients`, as Keras has it, or of `1 kB`, as the package has it."""
         if what == "vote":
             vote = self.devices.all_reduce_any
-            return timed(lambda: self._mean(lambda: vote([False] * 5), times))
+            return timed(lambda: _mean(lambda: vote([False] * 5), times))
         if what == "gradients":
             weights = self.model.trainable_variables
-            values = [tf.zeros(x.shape) for x in weights]
+            values: Any = [tf.zeros(x.shape) for x in weights]
 
             def add(values: Any) -> Any:
                 context = tf.distribute.get_replica_context()
                 return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-            sums = self._chain(add, values)
         else:
-            sums = self._chain(sum_over_replicas, tf.zeros(int(what)))
-        return timed(lambda: self._mean(sums, _CHAINED // 4) / _CHAINED)
+            values, add = tf.zeros(256), sum_over_replicas
 
-    def _mean(self, work: Callable[[], Any], times: int) -> float:
-        work()  # Traces.
-        start = time.perf_counter()
-        for _ in range(times):
-            work()
-        return (time.perf_counter() - start) / times
-
-    def _chain(self, add: Callable[[Any], Any], values: Any) -> Callable:
-        """Adds over all replicas, many times in one call: that of a function
-        takes longer than a small sum."""
-
-        def everywhere(values: Any) -> Any:
+        def everywhere() -> Any:
+            found = values
             for _ in range(_CHAINED):  # Each waits for the one before.
-                values = add(values)
-            return values
+                found = add(found)
+            return found
 
+        # In one call: that of a function takes longer than a small sum.
         run = self.devices.strategy.run
-        chain = tf.function(lambda: run(everywhere, (values,)))
-        return lambda: tf.nest.flatten(chain())[0]
+        chain = tf.function(lambda: run(everywhere))
+        return timed(lambda: _mean(chain, _CHAINED // 4) / _CHAINED)
 
-    def collectives(self) -> dict[str, int]:
-        """Sums over all replicas in a step as `fit` has it, with those of its
-        logs: small ones, and those in a ring."""
-        self.model.make_train_function()
 
-        @tf.function
-        def step(batches: tf.data.Iterator) -> Any:
-            return self.model.train_function(batches)
-
-        graph = step.get_concrete_function(iter(self.data)).graph.as_graph_def()
-        nodes = itertools.chain(
-            graph.node, *(x.node_def for x in graph.library.function)
-        )
-        counts = collections.Counter(node.op for node in nodes)
-        return {
-            "small": counts["CollectiveGatherV2"],
-            "ring": counts["CollectiveReduceV2"],
-        }
+def _mean(work: Callable[[], Any], times: int) -> float:
+    work()  # Traces.
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times

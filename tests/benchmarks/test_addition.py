@@ -34,7 +34,6 @@ def test_networks_see_as_many_images_whatever_the_digits():
 
 def report(network, digits, sums, failed=0):
     return {
-        "command": f"python -m benchmarks addition --digits {digits}",
         "network": network,
         "digits": digits,
         "start": "all",
@@ -51,22 +50,34 @@ def report(network, digits, sums, failed=0):
     }
 
 
-def test_tables_put_ours_beside_the_published(tmp_path):
-    for network, digits, sums, failed in (
-        ("lenet", 15, [74.56, 1.2], 0),
-        ("residual", 4, [96.1, 0.3], 2),
-    ):
-        path = tmp_path / f"addition_{network}_{digits}.json"
-        path.write_text(json.dumps(report(network, digits, sums, failed)))
-    table = addition_report.make("sums", tmp_path)
-    assert "| DeepProofLog | – | – | 94.0 ± 0.3 | 80.8 ± 1.1 | 37.8 |" in table
+def test_tables_put_ours_beside_the_published():
+    published = {"Other": {"4": "94.0 ± 0.3", "100": "37.8"}}
+    reports = {
+        "one": report("lenet", 15, [74.56, 1.2]),
+        "other": report("residual", 4, [96.1, 0.3], failed=2),
+    }
+    table = addition_report.sums(published, reports)
+    assert "| Other | – | – | 94.0 ± 0.3 | – | 37.8 |" in table
     assert "| ours, `lenet` | – | – | – | 74.6 ± 1.2 (10) | – |" in table
     assert "96.1 ± 0.3 (10) (2 of 10 failed)" in table
-    rows = addition_report.make("runs", tmp_path).splitlines()
+    rows = addition_report.runs(reports).splitlines()
     assert "| `lenet` | 15 | all columns | 20 | 74.6 ± 1.2 (10) |" in rows[2]
     assert "| 2 of 10 | 80 s |" in rows[3]
-    commands = addition_report.make("commands", tmp_path)
-    assert "benchmarks addition --digits 15 --seeds 10\n" in commands
+
+
+@pytest.mark.parametrize(
+    "flags", [["--digits", "2000"], ["--network", "other"], ["--start", "last"]]
+)
+def test_wrong_flag_gets_one_line(flags, tmp_path, capsys):
+    out = tmp_path / "found.json"
+    command = ["addition", "--data", "sample", "--out", str(out), *flags]
+    try:
+        code = __main__.main(command)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2 and error.count("\n") == 1 and flags[0] in error
+    assert not out.exists()
 
 
 @pytest.mark.slow

@@ -5,11 +5,9 @@ import time
 import pytest
 import tensorflow as tf
 
-from benchmarks.figures import growth_figure
 from benchmarks.report import costs
 from benchmarks.speed import growth
 from benchmarks.speed import pipeline
-from benchmarks.speed import steps
 from benchmarks.speed import trainee
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data.sources import load_mnist
@@ -19,8 +17,8 @@ TINY = Config(width=2, batch_size=10, steps=10**6, validation_fraction=0.0)
 
 @pytest.mark.slow
 def test_waiting_is_a_share_of_the_step(npz):
-    fit = pipeline.Fit(load_mnist(str(npz)), TINY, steps=20, warm=2)
-    found = pipeline.measure(fit, rounds=2, batches=5)
+    fit = pipeline.Fit(load_mnist(str(npz)), TINY, steps=20)
+    found = pipeline.summary(fit.interleave(rounds=2, batches=5), 10)
     assert 0 < found["waiting_percent"] < 100
     assert found["fit_images_per_second"] > 0
     assert len(found["cost_percent_of_rounds"]) == 2
@@ -28,7 +26,7 @@ def test_waiting_is_a_share_of_the_step(npz):
 
 def test_slow_input_is_seen_as_waiting(npz, monkeypatch):
     """By far most of the time, if a batch takes as long as ten steps."""
-    fit = pipeline.Fit(load_mnist(str(npz)), TINY, steps=6, warm=2)
+    fit = pipeline.Fit(load_mnist(str(npz)), TINY, steps=6)
     fit.share_of_waiting()  # Traces.
     quick = fit.batches
 
@@ -52,7 +50,7 @@ def small(npz):
 def test_start_of_a_piece_is_no_part_of_its_steps(npz):
     """Of a start of 2 s, each of the two steps that count would have 1 s."""
     trained = small(npz)
-    trained.fit(steps.WARM + 1)  # Traces.
+    trained.fit(trainee.WARM + 1)  # Traces.
     waits = iter([2.0])
 
     def wait(*batch):
@@ -60,7 +58,7 @@ def test_start_of_a_piece_is_no_part_of_its_steps(npz):
         return batch
 
     trained.data = trained.data.map(wait)
-    turn = trained.fit(steps.WARM + 2)
+    turn = trained.fit(trainee.WARM + 2)
     assert 0 < turn.seconds < 1 < turn.wall
 
 
@@ -75,38 +73,24 @@ def test_trainee_trains_as_many_steps_as_asked(npz):
     assert stages == sorted(stages) and stages[0] > 100
 
 
-def test_tables_and_picture_show_all_numbers_of_a_report(tmp_path):
-    """All numbers of a row, those of width 32 once more for the memory."""
-    megabytes = {"TensorFlow": 1, "images": 2, "model": 3, "training": 4}
-    report = {
-        "command": "python -m benchmarks growth",
-        "megabytes_of_the_default_run": 5,
-        "environment": {"processor": "one", "device": "CPU (2 cores)"},
-        **{
-            name: [
-                {
-                    name: size,
-                    "parameters": 77,
-                    "milliseconds_of_a_step": 12.5 * size,
-                    "images_per_second": 1234,
-                    "seconds_of_an_epoch": 6.5,
-                    "megabytes": megabytes,
-                    "n": 7,
-                }
-                for size in sizes
-            ]
-            for name, sizes in growth.SWEEPS.items()
-        },
+def test_tables_show_all_numbers_of_a_row():
+    row = {
+        "parameters": 77,
+        "milliseconds_of_a_step": 12.54,
+        "images_per_second": 1234,
+        "megabytes": {"model": 3, "training": 4},
     }
     for name, sizes in growth.SWEEPS.items():
-        table = costs.make(name, {"growth": report}.get)
-        rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
-        assert len(rows) == len(sizes) + 2
+        report = {name: [{name: size, **row} for size in sizes]}
+        lines = costs.make(name, {"growth": report}.get).splitlines()
+        rows = [line.strip("| ").split(" | ") for line in lines]
         assert {len(row) for row in rows} == {len(rows[0])}
-        assert rows[2][0] == f"{sizes[0]:,}" and rows[2][-2:] == ["4 MB", "7"]
-    rows = costs.make("memory", {"growth": report}.get).splitlines()[2:]
-    assert [row.split(" | ")[-1] for row in rows] == [
-        f"{i} MB |" for i in range(1, 6)
-    ]
-    growth_figure.draw(report).savefig(tmp_path / "growth.png")
-    assert (tmp_path / "growth.png").stat().st_size > 10_000
+        assert [row[0] for row in rows[2:]] == [f"{x:,}" for x in sizes]
+        assert rows[2][-3:] == ["12.5 ms", "1,234", "4 MB"]
+
+
+def test_least_and_most_of_the_rounds_are_shown():
+    row = {"seconds": 2, "seconds_of_rounds": [3, 1.25, 2]}
+    report = {"starts": {"`python`": row}}
+    shown = costs.make("starting", {"startup": report}.get)
+    assert shown.endswith("| `python` | 2.00 s | 1.25-3.00 s |")

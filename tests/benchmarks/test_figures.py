@@ -3,7 +3,6 @@
 import pytest
 
 from benchmarks import __main__
-from benchmarks import harness
 
 
 def test_stored_results_are_drawn(tmp_path):
@@ -15,12 +14,11 @@ def test_stored_results_are_drawn(tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["growth", "runs/one"],
+        ["peers", "runs/one"],
         ["heads"],
         ["heads", "no_title"],
         ["heads", "title=/no/such/run"],
         ["tables", "/no/such/run"],
-        ["peers", "--results", str(harness.RESULTS / "growth.json")],
         ["peers", "--results", "README.md"],
         ["peers", "--results", "/no/such/file"],
     ],

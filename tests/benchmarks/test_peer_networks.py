@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -175,14 +173,13 @@ def test_ours_takes_its_turns_in_train(digits, tmp_path):
     turns = competitors.Turns(connection, arrays, 2, smoke=True)
     with pytest.raises(Ended):
         in_keras.train("fast", arrays, tmp_path / "mnist.npz", 3, turns)
-    begin, *points = connection.received
-    assert (begin["steps"], begin["images_in_an_epoch"]) == (6, 300)
+    begin, *found = connection.received
+    assert begin["images_in_an_epoch"] == 300
     assert begin["parameters"] == presets.get("fast").parameters
-    assert [point["step"] for point in points] == [3, 6]
-    assert [point["images"] for point in points] == [3 * 256, 6 * 256]
-    assert [point["last"] for point in points] == [False, True]
-    for point in points:
-        assert set(point["scores"]) == {"digit", "sum", "difference"}
+    assert [last for _, _, _, last in found] == [False, True]
+    assert [point["images"] for point, *_ in found] == [3 * 256, 6 * 256]
+    for _, scores, _, _ in found:
+        assert set(scores) == {"digit", "sum", "difference"}
     # What comes after the last step is not done.
     assert Run(tmp_path / "fast-3").read_config().seed == 3
     assert not Run(tmp_path / "fast-3").model.exists()
@@ -192,10 +189,8 @@ def test_ours_takes_its_turns_in_train(digits, tmp_path):
 def test_everyone_trains_and_is_scored(tmp_path):
     pytest.importorskip("torch", reason="requirements-peers.txt")
     out, picture = tmp_path / "peers.json", tmp_path / "peers.png"
-    command = [sys.executable, "-m", "benchmarks", "peers", "--out", str(out)]
-    subprocess.run(
-        [*command, "--smoke", "--data", "sample"], check=True, cwd=harness.ROOT
-    )
+    command = ["-m", "benchmarks", "peers", "--data", "sample", "--out", out]
+    harness.python(*command, "--smoke")
     report = json.loads(out.read_text())
     for name, competitor in report["competitors"].items():
         (run,) = competitor["runs"]
@@ -203,18 +198,15 @@ def test_everyone_trains_and_is_scored(tmp_path):
         first, last = run["points"]
         assert 0 < first["seconds"] < last["seconds"]
         assert set(competitor["outputs"]) < set(last)
-    for name in report["competitors"]:
         assert f"`{name}`" in peers_report.costs(report)
         assert f"`{name}`" in peers_report.marks(report)
-    again = [*command, "--smoke", "--data", "sample", "--only", "mnist_convnet"]
-    subprocess.run(again, check=True, cwd=harness.ROOT)
+    harness.python(*command, "--smoke", "--only", "mnist_convnet")
     added = json.loads(out.read_text())["competitors"]
     assert list(added) == list(report["competitors"])
     assert added["fast"] == report["competitors"]["fast"]
     assert added["mnist_convnet"]["command"].endswith(
         "--only mnist_convnet --smoke"
     )
-    draw = [*command[:3], "figures", "peers", "--out", str(picture)]
-    draw += ["--results", str(out)]
-    subprocess.run(draw, check=True, cwd=harness.ROOT)
+    draw = ["-m", "benchmarks", "figures", "peers", "--out", picture]
+    harness.python(*draw, "--results", out)
     assert picture.stat().st_size > 10_000
