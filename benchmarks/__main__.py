@@ -11,7 +11,11 @@ from benchmarks import harness
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.utils.quiet import import_tensorflow
 
-_HEAVY = re.compile(r"^(?:import|from) (?:tensorflow|keras)\b", re.MULTILINE)
+_HEAVY = re.compile(
+    r"^(?:import|from) (?:tensorflow|keras"
+    r"|keras_mnist_sum\.(?:evaluation|formats\.export))\b",
+    re.MULTILINE,
+)
 
 
 def programs() -> dict[str, Path]:
