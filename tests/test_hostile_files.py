@@ -48,11 +48,11 @@ LARGEST = 2**20
 @pytest.mark.parametrize(
     "limit, read",
     [
-        ("formats.model_file._LARGEST_FILE", keras_file.open_file),
+        ("formats.model_file.LARGEST_FILE", keras_file.open_file),
         ("training.checkpoints._LARGEST", checkpoints.read),
         ("utils.image_files._LARGEST_FILE", to_mnist),
-        ("formats.model_file._LARGEST_FILE", onnx_file.open_file),
-        ("formats.model_file._LARGEST_FILE", litert_file.open_file),
+        ("formats.model_file.LARGEST_FILE", onnx_file.open_file),
+        ("formats.model_file.LARGEST_FILE", litert_file.open_file),
     ],
 )
 def test_rejects_too_large_file_without_reading_it(

@@ -278,7 +278,7 @@ def find_devices(name: str = "auto") -> Distribution:
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     """One for all runs of a process: each numbers its messages from the same
     number on, and TensorFlow takes a number for one shape alone."""
-    return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _line(error: tf.errors.OpError, pattern: str) -> str:
