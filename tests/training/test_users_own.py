@@ -135,6 +135,7 @@ def test_network_of_your_own_learns_a_task_of_your_own(config, tmp_path):
         training.train(config, tmp_path / "no", model=network(task), verbose=0)
 
 
+@pytest.mark.slow
 def test_network_with_bfloat16_weights_goes_on_to_the_same_bits(
     config, tmp_path
 ):
@@ -190,6 +191,7 @@ class Largest(keras.metrics.Metric):
         return keras.ops.where(keras.ops.isfinite(self.value), self.value, 0.0)
 
 
+@pytest.mark.slow
 def test_metric_whose_state_is_infinite_is_no_divergence(config, tmp_path):
     whole = weights_after(
         config, tmp_path / "whole", metrics={"sum": Largest()}
