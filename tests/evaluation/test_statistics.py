@@ -80,3 +80,11 @@ def test_many_images_are_compared_in_little_time_and_memory():
     paired_test(rng.random(20_000), rng.random(20_000))
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("right", range(1, 10))
+def test_images_with_equally_many_right_have_an_interval(right):
+    """Their equal means may differ from the mean of all in its last bit."""
+    correct = np.tile(np.arange(10) < right, (10_000, 1))
+    low, high = interval_over_images(correct)
+    assert high - low > 0.01 and low < right / 10 < high
