@@ -120,6 +120,16 @@ def observe(*observers):
     train.train = observed
 
 
+def fail_after(step):
+    """A callback that raises after the `step`-th step of this process."""
+
+    def work(done):
+        if done == step:
+            raise ZeroDivisionError
+
+    return AfterStep(work)
+
+
 class AfterStep(keras.callbacks.Callback):
     """Calls `work` with the number of each step of this process."""
 

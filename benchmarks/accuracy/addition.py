@@ -9,10 +9,10 @@ that is there goes on with its next seed.
 
 import argparse
 import dataclasses
-import statistics
 import time
 
 from benchmarks import harness
+from benchmarks.accuracy.results import mean_std
 from keras_mnist_sum.data.sources import load_mnist
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils.quiet import import_tensorflow
@@ -76,7 +76,5 @@ def summary(runs: list[dict]) -> dict:
     failed = sum(run["digit"] < FAILED for run in runs)
     found = {"n": len(runs), "failed_starts": failed}
     for name in list(runs[0])[1:]:
-        values = [run[name] for run in runs]
-        std = statistics.stdev(values) if len(runs) > 1 else 0.0
-        found[name] = [round(statistics.mean(values), 3), round(std, 3)]
+        found[name] = mean_std([run[name] for run in runs])
     return found

@@ -41,8 +41,7 @@ def as_opened(model: AnyModel, task: Task | None = None) -> OpenedModel:
         raise InputError(
             f"`task` must be a `Task`. Received: {type(task).__name__}"
         )
-    keras = sys.modules.get("keras")  # Without it, there is no such model.
-    if keras and isinstance(model, keras.Model):
+    if is_keras_model(model):
         opened = _opened_in_memory(model, task)
     elif isinstance(model, OpenedModel):
         opened = model
@@ -54,6 +53,12 @@ def as_opened(model: AnyModel, task: Task | None = None) -> OpenedModel:
             f"Received: {task} for a model of {opened.task}"
         )
     return opened
+
+
+def is_keras_model(model: object) -> bool:
+    """Whether it is a `keras.Model`; imports no Keras."""
+    keras = sys.modules.get("keras")  # Without it, there is no such model.
+    return keras is not None and isinstance(model, keras.Model)
 
 
 def _opened_in_memory(model: "keras.Model", task: Task | None) -> OpenedModel:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import os
-import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
 from keras_mnist_sum.formats.any_model import IN_MEMORY
 from keras_mnist_sum.formats.any_model import AnyModel
+from keras_mnist_sum.formats.any_model import is_keras_model
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.model_file import OpenedModel
 from keras_mnist_sum.formats.model_file import check_file
@@ -80,9 +80,7 @@ def find_teachers(teachers: Sequence[AnyModel]) -> list[Teacher]:
 
 def _find(given: AnyModel) -> Teacher:
     if not isinstance(given, PathLike):
-        keras = sys.modules.get("keras")  # Without it, there is no such model.
-        is_model = keras and isinstance(given, keras.Model)
-        model: Any = given if is_model else load_model(given)
+        model: Any = given if is_keras_model(given) else load_model(given)
         weights = b"".join(array.tobytes() for array in model.get_weights())
         path = given.path if isinstance(given, OpenedModel) else IN_MEMORY
         return Teacher(model, path, hashlib.sha256(weights).hexdigest())

@@ -8,26 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import Stopped
 from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.training import train as training
 from tests import interrupted
-
-
-@pytest.fixture
-def config(npz):
-    """40 images, 5 steps an epoch, the last epoch shorter."""
-    return Config(
-        data=str(npz),
-        backbone="small",
-        width=2,
-        steps=12,
-        batch_size=8,
-        validation_fraction=0.2,
-    )
 
 
 class Record(keras.callbacks.Callback):
@@ -58,16 +44,6 @@ class Record(keras.callbacks.Callback):
         self.seen.append("end")
 
 
-def stop_after(step):
-    """Raises after the `step`-th step of this process."""
-
-    def work(done):
-        if done == step:
-            raise ZeroDivisionError
-
-    return interrupted.AfterStep(work)
-
-
 WHOLE = ["train", "epoch 0", 0, 1, 2, 3, 4, "validation", "end 0"]
 WHOLE += ["epoch 1", 0, 1, 2, 3, 4, "validation", "end 1"]
 WHOLE += ["epoch 2", 0, 1, "validation", "end 2", "end"]
@@ -87,7 +63,7 @@ def test_callbacks_of_a_run_that_goes_on_see_the_rest(config, tmp_path):
         training.train(
             config,
             tmp_path,
-            callbacks=[stop_after(8)],
+            callbacks=[interrupted.fail_after(8)],
             checkpoint_every=1,
             verbose=0,
         )

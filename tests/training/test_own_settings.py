@@ -187,12 +187,9 @@ def test_killed_run_goes_on_with_what_its_callbacks_remember(
 ):
     """To the same bits: the rate, the patience, and the best weights."""
 
-    def fail(done):
-        if done == 17:
-            raise ZeroDivisionError
-
+    fail = interrupted.fail_after(17)
     with pytest.raises(ZeroDivisionError):
-        run(tmp_path, data, interrupted.AfterStep(fail), checkpoint_every=1)
+        run(tmp_path, data, fail, checkpoint_every=1)
     results = run(tmp_path, data)
     assert rows(tmp_path) == rows(whole[0])
     assert results.steps == 25
@@ -219,10 +216,6 @@ def test_killed_run_goes_on_with_its_schedule_and_optimizer(
 ):
     config = dataclasses.replace(CONFIG, schedule=schedule, steps=12)
 
-    def fail(done):
-        if done == 7:
-            raise ZeroDivisionError
-
     def begin(name, *callbacks):
         return train(
             config,
@@ -236,7 +229,7 @@ def test_killed_run_goes_on_with_its_schedule_and_optimizer(
 
     begin("whole")
     with pytest.raises(ZeroDivisionError):
-        begin("killed", interrupted.AfterStep(fail))
+        begin("killed", interrupted.fail_after(7))
     assert begin("killed").steps == 12
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
     paths = [Run(tmp_path / x / "run").model for x in ("whole", "killed")]

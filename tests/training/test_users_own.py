@@ -26,36 +26,13 @@ from keras_mnist_sum.training.optimization import compile_model
 from tests import interrupted
 
 
-@pytest.fixture
-def config(npz):
-    """40 images, 5 steps an epoch, the last epoch shorter."""
-    return Config(
-        data=str(npz),
-        backbone="small",
-        width=2,
-        steps=12,
-        batch_size=8,
-        validation_fraction=0.2,
-    )
-
-
-def fail_after(step):
-    """Raises after the `step`-th step of this process."""
-
-    def work(done):
-        if done == step:
-            raise ZeroDivisionError
-
-    return interrupted.AfterStep(work)
-
-
 def weights_after(config, path, stop=None, callbacks=(), **named):
     """The weights of a run, which fails after some step and goes on, if told
     so."""
     named = {"checkpoint_every": 1, "verbose": 0, **named}
     if stop:
         with pytest.raises(ZeroDivisionError):
-            fail = [*callbacks, fail_after(stop)]
+            fail = [*callbacks, interrupted.fail_after(stop)]
             training.train(config, path, callbacks=fail, **named)
     training.train(config, path, callbacks=callbacks, **named)
     return load_model(path).get_weights()
