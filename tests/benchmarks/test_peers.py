@@ -23,6 +23,7 @@ def entry(outputs, *runs, ours=False):
         "time": "2026-01-01T00:00:00Z",
         "framework": "Keras",
         "ours": ours,
+        "turns": None,
         "outputs": list(outputs),
         "precision": "float32",
         "parameters": 1000,
@@ -37,6 +38,7 @@ def entry(outputs, *runs, ours=False):
                     {
                         "images": 50 * (i + 1),
                         "seconds": seconds,
+                        "core_seconds": 1.5 * seconds,
                         **dict.fromkeys(outputs, percent),
                     }
                     for i, (seconds, percent) in enumerate(run)
@@ -103,22 +105,38 @@ def test_sums_are_compared_with_the_first_time_that_they_were_best(report):
     assert row.endswith("| 29.5 times as fast |")
 
 
-def test_peer_that_learned_no_sums_is_not_compared(report):
-    for point in report["competitors"]["hard_argmax"]["runs"][0]["points"]:
-        point["sum"] = 10.0
-    assert peers_report.summary(report).splitlines()[3].endswith("|  |")
-
-
 def test_costs_count_whole_epochs_and_leave_out_the_tracing_slice(report):
     fast = report["competitors"]["fast"]
     assert peers_report.epoch_seconds(fast)[:2] == [2.0, 2.0]
     assert peers_report.images_per_second(fast) == pytest.approx(50.0)
     peer = report["competitors"]["hard_argmax"]
-    peer["runs"][0]["state"] = "stopped by the budget"
     del peer["runs"][0]["points"][2:]
-    assert "| 1 of 2 | 1 | 30 s | 30 s | 2 |" in peers_report.costs(report)
+    assert "| 1 | 1 | 30 s | 30 s | 2 |" in peers_report.costs(report)
     peer["images_in_an_epoch"] = 200
-    assert "| 0.5 of 2 | 1 | 30 s |  | 2 |" in peers_report.costs(report)
+    assert "| 0.5 | 1 | 30 s |  | 2 |" in peers_report.costs(report)
+
+
+def test_turn_in_which_something_else_ran_shows_in_the_costs(report):
+    *_, last = report["competitors"]["hard_argmax"]["runs"][0]["points"]
+    row = peers_report.costs(report).splitlines()[3]
+    assert "| 1.50 (at least 1.50) |" in row
+    last["core_seconds"] -= 31.0  # of a turn of 31 seconds
+    row = peers_report.costs(report).splitlines()[3]
+    assert "| 1.50 (at least 0.50) |" in row
+
+
+def test_starts_are_counted_by_what_became_of_them(report):
+    outputs, every = ("digit", "sum", "difference"), report["competitors"]
+    every["baseline_regression"] = starts = entry(
+        outputs, *([(10.0, 10.0), (20.0, x)] for x in (11.35, 20.1, 90.0, 9.0))
+    )
+    starts.update(turns=2, epochs=19)
+    starts["runs"][3]["state"] = "diverged"
+    row = "| `baseline_regression` | Keras | float32 | 1,000 | 1 of 19 "
+    table = peers_report.starts(report)
+    assert table.splitlines()[2:] == [row + "| 4 | 1 | 2 | 5 |"]
+    for make in (peers_report.summary, peers_report.costs, peers_report.marks):
+        assert "baseline_regression" not in make(report)
 
 
 @pytest.mark.parametrize("name", ["cores", "packages", "data"])
@@ -214,14 +232,10 @@ def test_each_seed_counts_however_the_one_before_it_ended(monkeypatch):
     assert accuracies == [[90.0, None], [90.0], [90.0, 90.0]]
 
 
-def test_run_is_ended_by_the_budget_at_the_end_of_its_slice(monkeypatch):
-    monkeypatch.setattr(peers, "_BUDGET", 100)
-    (run,) = trained(monkeypatch, Training(*3 * [{"digit": 90.0}]))
-    assert run["state"] == "stopped by the budget"
-    assert [point["seconds"] for point in run["points"]] == [60.0, 120.0]
-
-
-def test_clock_stands_still_while_others_train_and_while_it_scores(monkeypatch):
+@pytest.mark.parametrize("turns", [None, 1])
+def test_clock_stands_still_while_others_train_and_while_it_scores(
+    monkeypatch, turns
+):
     now, received = 0, []
 
     def takes(seconds, result=None):
@@ -232,19 +246,28 @@ def test_clock_stands_still_while_others_train_and_while_it_scores(monkeypatch):
     def predict(images):
         return {"digit": np.eye(10)[[[0]]]}
 
-    clock = SimpleNamespace(perf_counter=lambda: now)
+    clock = SimpleNamespace(
+        perf_counter=lambda: now, process_time=lambda: 1.5 * now
+    )
     monkeypatch.setattr(competitors, "time", clock)
     pipe = SimpleNamespace(send=received.append, recv=lambda: takes(1000))
     data = {"x_test": np.zeros((1, 28, 28), "uint8"), "y_test": np.array([0])}
-    turns = competitors.Turns(pipe, data, 2, smoke=False)
-    turns.begin(4, lambda: takes(100, predict), precision="float32")
-    for step in range(1, 5):
+    competitor = competitors.Competitor("Keras", ("digit",), 2, 1, turns)
+    clocked = competitors.Turns(pipe, data, competitor, smoke=False)
+    clocked.begin(4, lambda: takes(100, predict), precision="float32")
+    for step in range(1, 2 * (turns or 2) + 1):
         takes(1)
-        turns.step(step, 10 * step)
+        clocked.step(step, 10 * step)
     assert received[0] == {"precision": "float32"}
+    assert len(received) == 1 + (turns or 2)
     for i, (point, scores, _, last) in enumerate(received[1:], start=1):
-        assert point == {"images": 20 * i, "seconds": 2 * i}
-        assert (scores, last) == ({"digit": 100.0}, i == 2)
+        images, seconds = 20 * i, 2 * i
+        assert point == {
+            "images": images,
+            "seconds": seconds,
+            "core_seconds": 1.5 * seconds,
+        }
+        assert (scores, last) == ({"digit": 100.0}, i == (turns or 2))
 
 
 def test_picture_and_json_are_made_of_the_report_alone(report, tmp_path):
