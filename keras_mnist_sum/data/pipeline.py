@@ -46,8 +46,8 @@ def training_dataset(
     Args:
         images: What `examples.as_images` takes.
         labels: What `examples.as_labels` takes.
-        config: Its `seed`, `batch_size`, `steps`, `task`, `head` and
-            augmentations are used.
+        config: Its `seed`, `batch_size`, `steps` or `epochs`, `task`, `head`
+            and augmentations are used.
         start_step: The first batch to yield.
         part: The examples of each batch to yield. Nothing is computed for the
             others but their random draws.
@@ -63,8 +63,8 @@ def training_dataset(
         InputError: If the arrays do not fit this description, hold fewer
             images than a batch, or `start_step` is negative.
     """
-    config = as_config(config)
     images, labels = as_examples(images, labels)
+    config = as_config(config).with_steps(len(images))
     check_batch_size(config.batch_size, len(images))
     start_step = as_integer(start_step, "start_step", 0, 10**9)
     if not isinstance(part, slice):

@@ -94,7 +94,8 @@ def compile_model(
         `model`.
 
     Raises:
-        InputError: If one of them is something else.
+        InputError: If one of them is something else, or `config` has epochs
+            instead of steps.
     """
     config = as_config(config)
     is_model = isinstance(model, keras.Model)
@@ -102,6 +103,12 @@ def compile_model(
         raise InputError(
             "`model` must be a `keras.Model` as `build_model` makes it. "
             f"Received: {type(model).__name__}"
+        )
+    if config.epochs is not None:
+        raise InputError(
+            "The learning rate follows the steps of a run, and how many its "
+            "epochs have is known with the number of images: pass "
+            f"`config.with_steps(images)`. Received: epochs={config.epochs!r}"
         )
     extra = check_metrics(metrics, model.output)
     if unknown := set(config.loss_weights or ()).difference(model.output):

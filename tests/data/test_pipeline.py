@@ -47,6 +47,13 @@ def test_batches_have_the_promised_names_shapes_and_types(digits):
     assert len(batches(digits)) == CONFIG.steps
 
 
+def test_epochs_are_as_many_batches_as_they_have_steps(digits):
+    epochs = dataclasses.replace(CONFIG, epochs=1.6)
+    steps = dataclasses.replace(CONFIG, steps=round(1.6 * len(digits[0]) / 8))
+    expected = fingerprint(batches(digits, steps))
+    assert fingerprint(batches(digits, epochs)) == expected
+
+
 @pytest.mark.parametrize("difference", ["absolute", "signed"])
 def test_targets_are_the_arithmetic_of_the_inputs(digits, difference):
     config = dataclasses.replace(CONFIG, difference=difference, **STILL)

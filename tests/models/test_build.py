@@ -230,6 +230,18 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert build.count_multiply_adds(model) == by_hand
 
 
+def test_multiply_adds_count_models_within_the_model():
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(4, 3, strides=2)(image)  # 13 x 13
+    x = keras.layers.DepthwiseConv2D(3)(x)  # 11 x 11
+    x = keras.layers.SeparableConv2D(8, 3)(x)  # 9 x 9
+    inner = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+    outer = keras.Sequential([image, inner, keras.layers.Dense(10)])
+    by_hand = 13 * 13 * 9 * 4 + 11 * 11 * 9 * 4 + 9 * 9 * (9 * 4 + 4 * 8)
+    assert build.count_multiply_adds(inner) == by_hand
+    assert build.count_multiply_adds(outer) == by_hand + 80
+
+
 def test_rejects_a_file_that_is_not_a_model(tmp_path):
     path = tmp_path / "model.keras"
     with pytest.raises(InputError, match="No such model file. Received:"):

@@ -5,6 +5,7 @@ import pytest
 from keras_mnist_sum import task
 from keras_mnist_sum.config import Config
 from keras_mnist_sum.data import pipeline
+from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build
 from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training.optimization import compile_model
@@ -47,6 +48,14 @@ def test_wrong_labels_change_that_outputs_loss_and_metric_alone(
     for name in {"digit", "sum", "difference"} - {wrong}:
         for metric in (f"{name}_loss", f"{name}_accuracy"):
             assert before[metric] == after[metric]
+
+
+def test_rejects_epochs_of_nobody_knows_how_many_steps():
+    config = Config(width=4, epochs=2.0)
+    model = build.build_model(config)
+    with pytest.raises(InputError, match=r"with_steps\(.*Received: epochs=2.0"):
+        compile_model(model, config)
+    compile_model(model, config.with_steps(60_000))
 
 
 def test_each_output_learns_its_own_target(digits):
