@@ -4,7 +4,6 @@ Every file is made from a float32 copy, must answer like the Keras model before
 it gets its name, and is removed if it does not.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils.atomic_files import atomic_write
 from keras_mnist_sum.utils.full_float32 import full_float32
+from keras_mnist_sum.utils.quiet import filtered_warnings
 from keras_mnist_sum.utils.quiet import silence
 
 LARGEST_DIFFERENCE = 1e-5
@@ -133,8 +133,7 @@ def export(
     model = copy_model(load_model(model), "float32")
     with atomic_write(path) as partial, silence():
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with filtered_warnings("ignore"):
                 module.write(model, partial, **named)
         except (InputError, OSError):
             raise

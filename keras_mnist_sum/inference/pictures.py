@@ -1,6 +1,5 @@
 """Any picture of a digit, prepared as MNIST's digits were."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.utils.image_files import MOST_PIXELS
 from keras_mnist_sum.utils.image_files import has_frames
 from keras_mnist_sum.utils.image_files import read_picture
+from keras_mnist_sum.utils.quiet import filtered_warnings
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 
@@ -147,7 +147,7 @@ def _colours(image: Image.Image) -> np.ndarray:
                 "A picture must be one image: a copy of one frame is. "
                 "Received: several frames"
             )
-        with warnings.catch_warnings(action="ignore"):
+        with filtered_warnings("ignore"):
             return colours_of(image)
     except InputError:
         raise

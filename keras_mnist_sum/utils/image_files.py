@@ -2,7 +2,6 @@
 
 import io
 import struct
-import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
+from keras_mnist_sum.utils.quiet import filtered_warnings
 from keras_mnist_sum.utils.regular_files import NotRegular
 from keras_mnist_sum.utils.regular_files import open_regular
 
@@ -59,7 +59,7 @@ def read_picture(
             or has several frames.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with filtered_warnings("ignore"):
             return _read(source, size)
     except Exception as error:
         # A damaged picture can raise anything.

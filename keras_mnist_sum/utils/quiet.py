@@ -1,12 +1,16 @@
 """Native libraries without messages that nobody can act on."""
 
+import collections
 import contextlib
 import errno
 import os
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
+from typing import Literal
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.utils import extras
@@ -16,6 +20,9 @@ from keras_mnist_sum.utils.console import waiting
 # Keras imports these where they are installed, and it takes half of the time:
 # for tables as inputs, for wrappers, galleries and notebooks.
 _NOT_FOR_COMMANDS = ("pandas", "sklearn", "matplotlib.pyplot", "IPython")
+_silent = threading.RLock()
+_filtering = threading.Lock()
+_filters: collections.Counter = collections.Counter()  # of blocks that run now
 
 
 @contextlib.contextmanager
@@ -117,12 +124,44 @@ def without_matplotlib_backend() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def filtered_warnings(
+    action: Literal["error", "ignore"], message: str = "", module: str = ""
+) -> Iterator[None]:
+    """Filters Python's warnings in the block as `warnings.filterwarnings` does.
+
+    Several threads may: `warnings.catch_warnings`, which puts back all filters
+    of the process, would put back those of another block.
+    """
+    # A comment, so that it equals no filter of the user's.
+    message = f"(?#keras_mnist_sum){message}"
+    with _filtering:
+        warnings.filterwarnings(action, message, module=module)
+        mine = warnings.filters[0]
+        _filters[mine] += 1
+    try:
+        yield
+    finally:
+        with _filtering:
+            _filters[mine] -= 1
+            if not _filters[mine]:
+                with contextlib.suppress(ValueError):
+                    warnings.filters.remove(mine)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Drops what the block writes to standard error, from native code too.
 
     Where the block fails it is shown after all, but not for an `InputError`,
-    which says all that there is to say, nor for Ctrl-C.
+    which says all that there is to say, nor for Ctrl-C. Another thread that
+    would be silent waits: there is one standard error.
     """
+    with _silent, _silence():
+        yield
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
     try:
         saved = os.dup(2)
     except OSError:  # It is closed.

@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
 
 from keras_mnist_sum.errors import InputError
+from keras_mnist_sum.utils.quiet import filtered_warnings
 from keras_mnist_sum.utils.quiet import import_tensorflow
 from keras_mnist_sum.utils.quiet import silence
 
@@ -97,3 +100,44 @@ def test_native_errors_are_silent_where_several_workers_train(variables, level):
         text=True,
     )
     assert done.stdout == f"{level}\n"
+
+
+def at_once(block):
+    """Two threads whose blocks overlap: the first in is the first out."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def first():
+        with block():
+            begun.set()
+            ended.wait(0.2)  # The other may have to wait for this one's end.
+
+    def second():
+        begun.wait()
+        with block():
+            ended.set()
+
+    threads = [threading.Thread(target=x) for x in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_silence_of_two_threads_ends_with_the_last(capfd):
+    at_once(silence)
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_warnings_filtered_in_two_threads_are_as_before():
+    for own in ("default", "ignore"):  # A user's stays in its place.
+        with warnings.catch_warnings():
+            warnings.simplefilter(own)
+            warnings.filterwarnings("error", module="some")
+            before = [*warnings.filters]
+            at_once(lambda: filtered_warnings("ignore"))
+            assert warnings.filters == before
+    with filtered_warnings("ignore"), filtered_warnings("ignore"):
+        warnings.warn("not an error", stacklevel=1)
+    with pytest.raises(UserWarning):
+        warnings.warn("an error, as before", stacklevel=1)
