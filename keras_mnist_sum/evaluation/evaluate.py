@@ -1,5 +1,6 @@
 """Scoring a model on every (image, number) pair of a test set."""
 
+import logging
 import os
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ from keras_mnist_sum.utils.arguments import as_path
 from keras_mnist_sum.utils.atomic_files import check_file
 from keras_mnist_sum.utils.console import counting
 from keras_mnist_sum.utils.full_float32 import full_float32
+
+_logger = logging.getLogger(__name__)
 
 # From float32 images `(batch, 28, 28, 1)` in 0-1 to predictions of each output
 # with each number 0-9: `(batch, 10, classes)` of probabilities, or
@@ -75,6 +78,8 @@ def evaluate(
     opened = as_opened(model)
     if isinstance(data, str | os.PathLike):
         data = load_mnist(data, test_only=True)
+        if data.warning:
+            _logger.warning(data.warning)
     if isinstance(data, Mnist):
         data = data.test_images, data.test_labels
     if not isinstance(data, tuple | list) or len(data) not in (2, 4):
@@ -203,9 +208,13 @@ def pair_predictor_of_model(model: keras.Model) -> PairPredictor:
 
     A copy of the model is cut where the number first meets tensors of the
     image; the predictions are those of the whole model. One that cannot be cut
-    so (it shares a layer between both sides, say) predicts pair by pair.
+    so (it shares a layer between both sides, say), or cannot be copied,
+    predicts pair by pair.
     """
-    model = copy_model(model)
+    try:
+        model = copy_model(model)
+    except InputError:  # A layer cannot be copied.
+        return pair_predictor(model.predict_on_batch)
     try:
         return AllNumbers(model).predict_on_batch
     except ValueError:

@@ -20,14 +20,26 @@ _CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, WEIGHTS}
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _LARGEST_CONFIG = 2**20  # bytes; the default model's has 26 thousand
-_INITIALIZERS = "GlorotUniform HeNormal HeUniform Ones RandomUniform Zeros"
+# What layers of Keras are made of, by the module that has it.
+_OF_LAYERS = {
+    "keras.initializers": "Constant GlorotNormal GlorotUniform HeNormal "
+    "HeUniform Identity LecunNormal LecunUniform Ones Orthogonal RandomNormal "
+    "RandomUniform TruncatedNormal VarianceScaling Zeros",
+    "keras.regularizers": "L1 L1L2 L2 OrthogonalRegularizer",
+    "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
+}
 # Class and module, or the name under which a class of ours is registered.
 _PARTS = {
     ("Functional", "keras.src.models.functional"),
+    ("Sequential", "keras"),
     ("DTypePolicy", "keras"),
     ("__keras_tensor__", None),
     *((name, "keras.layers") for name in allowed_layers.KERAS_LAYERS),
-    *((name, "keras.initializers") for name in _INITIALIZERS.split()),
+    *(
+        (name, module)
+        for module, names in _OF_LAYERS.items()
+        for name in names.split()
+    ),
 }
 # Names that the first edition gave to layers of ours.
 _RENAMED = {
@@ -51,7 +63,7 @@ def read_config(file: BinaryIO) -> dict:
             compressed. Damage surfaces as any of a dozen exceptions.
     """
     with _opened(file) as archive:
-        config = json.loads(archive.read(_CONFIG), object_hook=_current)
+        config = json.loads(archive.read(_CONFIG), object_hook=current)
     check_parts(config)
     return config
 
@@ -83,7 +95,7 @@ def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _current(part: dict) -> dict:
+def current(part: dict) -> dict:
     """A part of a config without `_LEFT_OUT`, and by its name of today."""
     part = {name: part[name] for name in part if name not in _LEFT_OUT}
     name = part.get("class_name")
@@ -123,8 +135,9 @@ def check_parts(config: object) -> None:
         known = where in allowed and name == allowed[where].__name__
         if not known and (name, where) not in _PARTS:
             raise Refused(
-                f"it has a part {name!r} of {where!r}; a layer of your own "
-                "must be allowed by models.layers.allow_layer"
+                f"it has a part {name!r} of {where!r}; what none of Keras's "
+                "usual layers does belongs in a layer of your own, allowed "
+                "by models.layers.allow_layer"
             )
 
 

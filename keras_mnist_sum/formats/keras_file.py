@@ -9,7 +9,6 @@ import io
 import json
 import math
 import threading
-import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from keras_mnist_sum.models.build import info_of
 from keras_mnist_sum.models.build import kept_random_state
 from keras_mnist_sum.models.xla import without_xla
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.utils.quiet import filtered_warnings
 from keras_mnist_sum.utils.regular_files import open_regular
 
 
@@ -62,9 +62,8 @@ def open_content(
         with kept_random_state():
             _check_size(config, keras_archive.count_stored(weights))
             model = without_xla(_build(config))
-        with warnings.catch_warnings():
-            # Keras warns where it leaves weights as they start.
-            warnings.filterwarnings("error", module=r"keras\.src\.saving")
+        # Keras warns where it leaves weights as they start.
+        with filtered_warnings("error", module=r"keras\.src\.saving"):
             model.load_weights(_WeightsFile(weights))
         info = info_of(model)
     # Some parts tell only by a call that they were made with nonsense.
@@ -127,13 +126,16 @@ def check_loadable(model: keras.Model) -> None:
             f"smaller `width` makes it smaller. Received: weights of {size:,}"
         )
     bare = keras.Model(model.input, model.output)
+    # Of how a model within it was compiled, which no file has.
+    with filtered_warnings("ignore", "The object being serialized"):
+        text = json.dumps(keras.saving.serialize_keras_object(bare))
     try:
         keras_archive.check_parts(
-            json.loads(json.dumps(keras.saving.serialize_keras_object(bare)))
+            json.loads(text, object_hook=keras_archive.current)
         )
     except keras_archive.Refused as error:
         raise InputError(
-            "A model file may hold Keras's common layers, those of the package "
+            "A model file may hold Keras's usual layers, those of the package "
             "and those that `keras_mnist_sum.models.layers.allow_layer` was "
             f"given. Received: a model of which {error}"
         ) from error

@@ -81,7 +81,7 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
         )
         with tf.control_dependencies([check]):
             image = tf.debugging.check_numerics(image, why)
-        return model({"image": image, "number": number})
+        return model({"image": image, "number": number}, training=False)
 
     @tf.function
     def serve_raw(image: tf.Tensor, number: tf.Tensor) -> dict:
@@ -97,7 +97,8 @@ def signatures(model: keras.Model) -> dict[str, Callable]:
             {
                 "image": scale_pixels(image),
                 "number": tf.one_hot(number, NUM_DIGITS),
-            }
+            },
+            training=False,
         )
         raw = {}
         for name, answer in answers.items():

@@ -263,7 +263,8 @@ def add_digits(numbers: np.ndarray) -> np.ndarray:
         raise InputError(
             f"Digits must be integers from 0 to 9. Received: {shown(numbers)}"
         )
-    return _carried(list(np.sum(numbers, axis=1, dtype="int32").T), np)
+    totals = list(np.sum(numbers, axis=1, dtype="int32").T)
+    return _carried(totals, np).astype("int32")
 
 
 def _carried(totals: list[Any], module: Any) -> Any:

@@ -4,17 +4,29 @@ import keras
 
 from keras_mnist_sum.errors import InputError
 
-# What a model file may hold: nothing that runs code of its own or makes
-# tensors of any size.
+# What a model file may hold: what computes with tensors alone, and neither runs
+# code that the file brings nor reads other files. How much memory and time it
+# takes is found out in a process of its own (formats/trial.py).
 KERAS_LAYERS = set(
     """
-    Activation ActivityRegularization Add AlphaDropout Average
-    AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
-    DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise
-    GlobalAveragePooling2D GlobalMaxPooling2D GroupNormalization Identity
-    InputLayer LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum
-    Multiply PReLU ReLU Rescaling Reshape SeparableConv2D Softmax
-    SpatialDropout2D Subtract UnitNormalization
+    Activation ActivityRegularization Add AdditiveAttention AlphaDropout
+    Attention Average AveragePooling1D AveragePooling2D AveragePooling3D
+    BatchNormalization Bidirectional CenterCrop Concatenate Conv1D
+    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D
+    ConvLSTM2D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D
+    DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Flatten GRU
+    GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
+    GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D
+    GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity
+    InputLayer LSTM LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D
+    MaxPooling3D Maximum Minimum MultiHeadAttention Multiply Normalization
+    PReLU Permute RMSNormalization RandomBrightness RandomContrast RandomCrop
+    RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector
+    Rescaling Reshape Resizing SeparableConv1D SeparableConv2D SimpleRNN
+    Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    SpectralNormalization Subtract TimeDistributed UnitNormalization
+    UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
+    ZeroPadding3D
     """.split()
 )
 

@@ -7,9 +7,11 @@ import contextlib
 import math
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional
 
 from keras_mnist_sum import __version__
 from keras_mnist_sum import presets
@@ -29,8 +31,12 @@ from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import NUM_DIGITS
 from keras_mnist_sum.task import Task
 
+_UP = (
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose),
+    keras.layers.Conv3DTranspose,
+)
 _COUNTED = (
-    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, *_UP),
     *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
     *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
     keras.layers.Dense,
@@ -173,22 +179,64 @@ def copy_model(
         dtype: What the copy computes in, `"float32"` for example. Default: as
             `model` does.
         without: Layers to leave out, which pass their first input on.
+
+    Raises:
+        InputError: If a layer cannot be made again from its config.
     """
 
-    def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if isinstance(layer, without):
+    copies: dict[int, Any] = {}  # A model in the model may share a layer.
+
+    def copy_input(x: keras.KerasTensor) -> keras.KerasTensor:
+        kind = x.dtype
+        if dtype and keras.backend.is_float_dtype(kind):
+            kind = dtype
+        return keras.Input(batch_shape=x.shape, dtype=kind, name=x.name)
+
+    def copy_part(part: Any) -> Any:
+        if id(part) not in copies:
+            copies[id(part)] = copy_anew(part)
+        return copies[id(part)]
+
+    def copy_anew(part: Any) -> Any:
+        if isinstance(part, without):
             return keras.layers.Lambda(lambda x: keras.tree.flatten(x)[0])
-        config = layer.get_config()
-        if dtype and isinstance(layer, keras.layers.Layer):
-            config["dtype"] = dtype  # An operation has none.
-        return type(layer).from_config(config)
+        graph = part._functional if type(part) is keras.Sequential else part
+        if part is model or type(graph) is Functional:
+            # A bare one: how it was compiled is of no use.
+            bare = keras.Model(graph.input, graph.output, name=part.name)
+            inputs = keras.tree.map_structure(copy_input, bare.input)
+            return keras.models.clone_model(bare, inputs, copy_part)
+        config = part.get_config()
+        if dtype and isinstance(part, keras.layers.Layer):
+            config = _in_dtype(config, dtype) | {"dtype": dtype}
+        return type(part).from_config(config)
 
     _check_model(model)
-    bare = keras.Model(model.input, model.output, name=model.name)
-    with kept_random_state():
-        copy = keras.models.clone_model(bare, clone_function=copy_layer)
+    try:
+        with kept_random_state():
+            copy = copy_anew(model)
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(
+            "Keras must be able to make each layer of a model again from its "
+            f"config, which no `Lambda` allows. Received: {why:.200}"
+        ) from error
     copy.set_weights(model.get_weights())
+    for part in copy._flatten_layers():
+        if isinstance(part, keras.layers.Normalization):
+            part.finalize_state()  # It computes with what its weights were.
     return without_xla(copy)
+
+
+def _in_dtype(config: Any, dtype: str) -> Any:
+    """The config of a layer, with another dtype in all that it wraps."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return dtype
+        return {name: _in_dtype(x, dtype) for name, x in config.items()}
+    if isinstance(config, list):
+        return [_in_dtype(x, dtype) for x in config]
+    return config
 
 
 @contextlib.contextmanager
@@ -204,7 +252,8 @@ def kept_random_state() -> Iterator[None]:
 
 def count_multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one example in convolutions and dense layers, also of
-    models within the model. Layers of your own are not looked into.
+    models within the model, if their inputs have a size. Nothing else counts:
+    neither attention and recurrent layers, nor what layers wrap, nor yours.
 
     In training: with a `test_time_shift`, an answer takes five times as many.
     """
@@ -214,9 +263,12 @@ def count_multiply_adds(model: keras.Model) -> int:
         if isinstance(layer, keras.Model):
             total += count_multiply_adds(layer)
         elif isinstance(layer, _COUNTED) and hasattr(layer, "output"):
-            positions = math.prod(layer.output.shape[1:-1])
-            kernels = (x.shape for x in layer.weights if "kernel" in x.name)
-            total += positions * sum(map(math.prod, kernels))
+            # The side that has a kernel at each of its positions.
+            side = layer.input if isinstance(layer, _UP) else layer.output
+            positions = side.shape[1:-1]
+            kernels = [x.shape for x in layer.weights if "kernel" in x.name]
+            if None not in positions:
+                total += math.prod(positions) * sum(map(math.prod, kernels))
     return total
 
 

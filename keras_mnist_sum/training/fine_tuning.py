@@ -44,13 +44,23 @@ def combine(config: Config, model: keras.Model) -> Config:
             "`model` must be one of the run's task. "
             f"Received: a model of {task}, not {config.task}"
         )
-    has_values = any(x.shape[-1] == 1 for x in model.output.values())
-    if has_values != (config.head == "regression"):
+    others = {x: y for x, y in model.output.items() if x != "digit"}
+    values = [name for name, x in others.items() if x.shape[-1] == 1]
+    if len(values) not in (0, len(others)):
+        raise InputError(
+            "Of a model, all outputs but the digit give values, or none does. "
+            f"Received: values of {', '.join(values)} alone"
+        )
+    if bool(values) != (config.head == "regression"):
         raise InputError(
             "`head` must be 'regression' for a model that gives values, and "
             f"only then. Received: head={config.head!r}"
         )
-    halves = {"bfloat16", "float16"} & {x.compute_dtype for x in model.layers}
+    # A model's own is that which Keras had as it was made.
+    parts = [
+        x for x in model._flatten_layers() if not isinstance(x, keras.Model)
+    ]
+    halves = {"bfloat16", "float16"} & {x.compute_dtype for x in parts}
     precision = halves.pop() if halves else "float32"
     if config.precision not in ("auto", precision):
         raise InputError(

@@ -34,8 +34,8 @@ class Muon(FusedAdamW):
     def update_step(
         self, gradient: Tensor, variable: Any, learning_rate: Tensor
     ) -> None:
-        columns = variable.shape[-1]
-        rows = math.prod(variable.shape) // columns
+        *sides, columns = tuple(variable.shape) or (1,)
+        rows = math.prod(sides)
         if len(variable.shape) != 4 or 1 in (rows, columns):
             super().update_step(gradient, variable, learning_rate)
             return

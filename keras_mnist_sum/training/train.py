@@ -166,11 +166,10 @@ def train(
             config = config.as_begun(run.read_config())
         if run.is_scored:
             origin.check_results(run, config, data)
+        devices = devices_for(strategy, run, config)
         if run.is_finished:
             _logger.info(f"run    {run.path} was finished before")
-            return _results(run)
-
-        devices = devices_for(strategy, run, config)
+            return _results(run) if devices.is_chief else Results()
         stack.enter_context(devices.errors())
         if devices.is_chief:
             check_writable(run)
@@ -291,6 +290,7 @@ def _build(
 ) -> keras.Model:
     with devices.strategy.scope():
         if model:
+            check_loadable(model)
             built = fine_tuning.with_metadata(copy_model(model), config)
         else:
             built = build_model(config)

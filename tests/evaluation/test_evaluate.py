@@ -1,5 +1,7 @@
 """Every pair is scored once, exactly, whatever the model was read from."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from keras_mnist_sum.evaluation.evaluate import predict_all_pairs
 from keras_mnist_sum.evaluation.evaluate import table_cells_correct
 from keras_mnist_sum.formats.open import open_model
 from keras_mnist_sum.models.build import build_model
+from keras_mnist_sum.models.build import copy_model
 from keras_mnist_sum.task import DIFFERENCES
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_model
@@ -163,6 +166,31 @@ def test_model_that_cannot_be_cut_predicts_pair_by_pair(digits):
     paired = pair_predictor(model.predict_on_batch)(images)
     for name in outputs:
         np.testing.assert_allclose(found[name], paired[name], atol=1e-6)
+
+
+def test_model_that_cannot_be_copied_is_scored_as_it_is(digits):
+    image = keras.Input((28, 28, 1), name="image")
+    number = keras.Input((10,), name="number")
+    half = keras.layers.Lambda(lambda x: x / 2)(image)
+    x = keras.layers.Concatenate()([keras.layers.Flatten()(half), number])
+    outputs = {
+        name: keras.layers.Dense(output.num_classes, "softmax", name=name)(x)
+        for name, output in TASK.items()
+    }
+    model = keras.Model({"image": image, "number": number}, outputs)
+    assert evaluate(model, digits).pairs == 500
+    with pytest.raises(InputError, match="no `Lambda` allows. Received: Val"):
+        copy_model(model)
+
+
+def test_data_that_is_not_what_was_asked_for_is_said(caplog, monkeypatch):
+    mnist = dataclasses.replace(
+        load_mnist("sample", test_only=True), warning="this is the sample"
+    )
+    place = "keras_mnist_sum.evaluation.evaluate.load_mnist"
+    monkeypatch.setattr(place, lambda *of, **how: mnist)
+    evaluate(build_model(Config(width=2)), "auto")
+    assert [x.getMessage() for x in caplog.records] == ["this is the sample"]
 
 
 def test_table_cells_are_counted_against_the_right_ones():

@@ -377,13 +377,35 @@ def shifted_in_models(image):
     return model(image)
 
 
+def repeated(image):
+    """31 GB of an image."""
+    image = keras.layers.Flatten()(image)
+    return keras.layers.GlobalAveragePooling1D()(
+        keras.layers.RepeatVector(10**7)(image)
+    )
+
+
+def grown(image):
+    """13 GB of an image."""
+    return pooled(keras.layers.UpSampling2D(2000)(image))
+
+
+def padded(image):
+    """14 GB of an image."""
+    return pooled(keras.layers.ZeroPadding2D(30_000)(image))
+
+
 def pooled(image):
     return keras.layers.GlobalAveragePooling2D()(image)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "features", [doubled, broadcast, shifted, shifted_in_models]
+    "features",
+    [
+        *(doubled, broadcast, shifted, shifted_in_models),
+        *(repeated, grown, padded),
+    ],
 )
 def test_rejects_keras_file_that_takes_any_memory(features, tmp_path):
     path = keras_file(tmp_path / "model.keras", features)

@@ -216,6 +216,45 @@ def test_saved_model_is_not_overwritten(tmp_path):
         export(build.build_model(Config(**TINY)), tmp_path, "saved_model")
 
 
+def test_copy_computes_in_its_precision_at_any_depth():
+    layers, mixed = keras.layers, "mixed_bfloat16"
+    rows = keras.Input((28, 28))
+    x = layers.Bidirectional(
+        layers.LSTM(2, dtype=mixed),
+        backward_layer=layers.LSTM(2, go_backwards=True, dtype=mixed),
+        dtype=mixed,
+    )(rows)
+    inner = keras.Model(rows, layers.Dense(2, dtype=mixed)(x))
+    image = keras.Input((28, 28, 1), name="image")
+    digit = layers.Dense(10)(inner(layers.Reshape((28, 28))(image)))
+    model = keras.Model(image, digit)
+    copy = build.copy_model(model, "float32")
+    assert {x.compute_dtype for x in copy._flatten_layers()} == {"float32"}
+    for mine, its in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_copy_answers_as_the_model_does_whatever_is_in_it():
+    """Adapted statistics, an inner model that was compiled, with a function of
+    the user's, and a layer that is within it and beside it."""
+    layers, rng = keras.layers, np.random.default_rng(0)
+    images = rng.random((5, 28, 28, 1), "float32")
+    adapted = layers.Normalization(axis=None)
+    adapted.adapt(images)
+    shared = layers.Dense(784, name="shared")
+    flat = keras.Input((784,))
+    inner = keras.Model(flat, layers.Dense(4)(shared(flat)))
+    inner.compile("adam", loss=lambda y, p: p)
+    image = keras.Input((28, 28, 1), name="image")
+    x = shared(layers.Flatten()(adapted(image)))
+    model = keras.Model(image, layers.Dense(10)(inner(x)))
+    copy = build.copy_model(model)
+    assert copy.count_params() == model.count_params()
+    np.testing.assert_array_equal(
+        copy.predict_on_batch(images), model.predict_on_batch(images)
+    )
+
+
 def test_multiply_adds_are_those_counted_by_hand():
     model = build.build_model(Config(width=4))
     by_hand = (
