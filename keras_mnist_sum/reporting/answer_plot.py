@@ -14,6 +14,7 @@ from keras_mnist_sum.reporting.layout import RIGHT
 from keras_mnist_sum.reporting.layout import WIDTH
 from keras_mnist_sum.reporting.layout import font_size
 from keras_mnist_sum.reporting.layout import format_int
+from keras_mnist_sum.reporting.layout import in_font
 from keras_mnist_sum.reporting.layout import text_width
 from keras_mnist_sum.utils.atomic_files import atomic_write
 
@@ -58,7 +59,7 @@ def save_answer(path: Path, answer: Answer) -> None:
         said = answer.values[name]
         question = output.question(answer.digit, answer.number)
         equals = " " if name == "digit" else " = "
-        title = f"{question}{equals}{format_int(said)}"
+        title = in_font(f"{question}{equals}{format_int(said)}")
         size = font_size([title], room, 10)
         axes.set_title(title, fontsize=size, loc="left", parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)

@@ -14,6 +14,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import findfont
+from matplotlib.font_manager import get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
@@ -33,10 +35,23 @@ def format_int(value: int) -> str:
     return f"{value:,}".replace("-", "−")
 
 
+def in_font(text: str) -> str:
+    """`text` with a box for each character that Matplotlib's font lacks, of
+    which it would warn: a path may have any."""
+    font = get_font(findfont(FontProperties()))
+
+    def drawn(x: str) -> str:
+        if x == "\n" or font.get_char_index(ord(x)):
+            return x
+        return " " if x.isspace() else "□"
+
+    return "".join(map(drawn, text))
+
+
 @functools.lru_cache(maxsize=10_000)
 def _width(text: str, weight: str) -> float:
     """In inches, of 10 points."""
-    plain = text.replace("$", "S")  # A dollar sign is no formula.
+    plain = in_font(text).replace("$", "S")  # A dollar sign is no formula.
     path = TextPath((0, 0), plain, 10, prop=FontProperties(weight=weight))
     return path.get_extents().x1 / 72 if text.strip() else 0.0
 
@@ -88,7 +103,7 @@ def add_title(figure: Figure, title: str) -> Text:
     """Gives a figure a title, in lines that fit its width."""
     width = figure.get_figwidth()
     return figure.suptitle(
-        wrap(title, width - 2 * _EDGE, LARGE),
+        wrap(in_font(title), width - 2 * _EDGE, LARGE),
         x=_EDGE / width,
         ha="left",
         fontsize=LARGE,
@@ -188,7 +203,7 @@ def add_caption(axes: Axes, lines: Caption, size: float = SMALL) -> None:
     """Writes lines above axes, wrong ones bold and in another colour."""
     for place, (text, wrong) in enumerate(lines, 1 - len(lines)):
         axes.annotate(
-            text,
+            in_font(text),
             (0.5, 1),
             (0, 4 - _LINE * size * place),
             xycoords="axes fraction",
@@ -207,8 +222,9 @@ def set_title(
     """Titles axes, in letters that are small enough for their width, `pad`
     points above them."""
     room = axes.get_window_extent().width / axes.figure.dpi
-    size = font_size(lines, room, size)
-    axes.set_title("\n".join(lines), fontsize=size, color=TEXT, pad=pad)
+    text = in_font("\n".join(lines))
+    size = font_size(text.splitlines(), room, size)
+    axes.set_title(text, fontsize=size, color=TEXT, pad=pad)
 
 
 def no_frame(axes: Axes) -> None:

@@ -1,5 +1,7 @@
 """No text of a picture is cut or lies on another, whatever the task."""
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ from keras_mnist_sum.reporting.layout import text_width
 from keras_mnist_sum.reporting.layout import wrap
 from keras_mnist_sum.reporting.samples import draw_samples
 from keras_mnist_sum.reporting.samples import draw_table
+from keras_mnist_sum.task import Output
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_outputs
 from tests.evaluation.known_model import known_predictions
@@ -135,6 +138,20 @@ def test_wrapped_text_is_whole_and_as_wide_as_its_room(room):
     assert "".join(lines.split()) == "".join(NAME.split())
     widest = text_width(lines.splitlines(), 8)
     assert widest <= max(room, text_width("W", 8))
+
+
+def test_letters_that_the_font_lacks_are_boxes_without_a_warning(digits):
+    digit = Output.of("digit", lambda d, n: d, "digit")
+    total = Output.of("sum", lambda d, n: d + n, "{d} 足す {n} は")
+    task = Task.of([digit, total])
+    predictions = wrong_everywhere(digits, task)
+    title = "手書き\u3000/mnist.npz, é\nβ"
+    figure = image_grids.overview(predictions, {}, title)
+    check_texts(figure)
+    figure.savefig(io.BytesIO())
+    assert figure.get_suptitle() == "□□□ /mnist.npz, é\nβ"
+    said = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert any("□□" in text for text in said)
 
 
 def test_text_that_lies_on_another_or_is_cut_is_found():
