@@ -236,7 +236,7 @@ class Config:
         "compute only in ways that give the same bits each time on one machine",
     )
 
-    def __new__(cls, *values: object, **fields: object) -> "Config":
+    def __new__(cls, /, *values: object, **fields: object) -> "Config":
         known = {field.name for field in dataclasses.fields(cls)}
         if values or not set(fields) <= known:
             raise InputError(
@@ -280,7 +280,9 @@ class Config:
             for name in ("data", "precision")
             if getattr(self, name) == "auto"
         }
-        if self.data_dir and begun.data != "tfds":
+        if "data" in found and begun.data == "sample":
+            found["data_dir"] = None  # MNIST was not there then.
+        elif self.data_dir and begun.data != "tfds":
             found.pop("data", None)  # That is a folder for no other data.
         return dataclasses.replace(self, **found)
 

@@ -158,6 +158,7 @@ def test_takes_numpys_numbers_paths_and_lists():
         lambda: Config("fast"),
         lambda: Config(widht=8),
         lambda: dataclasses.replace(Config(), widht=8),
+        lambda: Config(cls=1),
     ],
 )
 def test_rejects_values_without_a_name_or_of_no_field(make):
@@ -327,3 +328,15 @@ def test_unknown_preset_is_refused():
 def test_config_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().steps = 3
+
+
+def test_run_on_the_sample_goes_on_where_mnist_came_since():
+    begun = Config(data="sample")
+    asked = Config(data="auto", data_dir="/where/mnist/is").as_begun(begun)
+    assert (asked.data, asked.data_dir) == ("sample", None)
+    prepared = Config(data="tfds", data_dir="/where/it/was")
+    asked = Config(data="auto", data_dir="/where/mnist/is").as_begun(prepared)
+    assert (asked.data, asked.data_dir) == ("tfds", "/where/mnist/is")
+    own = Config(data="/a/file.npz")  # Which a folder of MNIST contradicts.
+    asked = Config(data="auto", data_dir="/where/mnist/is").as_begun(own)
+    assert (asked.data, asked.data_dir) == ("auto", "/where/mnist/is")

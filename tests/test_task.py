@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 import subprocess
 import sys
@@ -128,7 +129,19 @@ def test_rejects_function_that_gives_no_integer(function, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["image", "number", "all", "loss", "Sum", "_x", "2x", "ä", "x" * 41]
+    "name",
+    [
+        "image",
+        "number",
+        "all",
+        "loss",
+        "agree",
+        "Sum",
+        "_x",
+        "2x",
+        "ä",
+        "x" * 41,
+    ],
 )
 def test_rejects_name_that_no_output_can_have(name):
     with pytest.raises(InputError, match=f"name must be.*Received: {name!r}"):
@@ -209,6 +222,11 @@ def test_rejects_two_outputs_of_one_name():
         Task.named(("digit", "sum", "sum"))
 
 
+def test_rejects_output_called_as_the_probability_of_another():
+    with pytest.raises(InputError, match="Received: digit, digit_probability"):
+        Task(digit=digit, digit_probability=lambda d, n: n)
+
+
 def test_rejects_unknown_difference():
     with pytest.raises(InputError, match="Received: difference='modulo'"):
         Task.named(difference="modulo")
@@ -234,6 +252,18 @@ def test_task_survives_json(task):
     for name, output in task.items():
         assert found[name].values == output.values
         assert found[name].question(7, 3) == output.question(7, 3)
+
+
+def test_tasks_that_compute_the_same_are_equal_however_they_are_written():
+    own = Task(
+        digit=lambda d, n: d,
+        sum=lambda d, n: d + n,
+        difference=lambda d, n: abs(d - n),
+    )
+    assert own == Task.named() != Task.named(difference="signed")
+    longer = dataclasses.replace(own["sum"], text="x" * 200)
+    task = Task.of([own["digit"], longer])
+    assert Task.from_dict(task.to_dict()) == task
 
 
 def test_tasks_differ_by_their_tables():

@@ -215,7 +215,7 @@ def doubt_of_sample(mnist: "Mnist", configs: Iterable[Config | None]) -> str:
         configs: Theirs, where they are known.
     """
     if mnist.source != "sample" or all(
-        x and x.data == "sample" for x in configs
+        x and x.data == "sample" and x.initial_weights is None for x in configs
     ):
         return ""
     return (

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pictures",
         nargs="+",
+        type=_picture,
         metavar="PICTURE",
         help="a picture of one digit, in any colours; a folder of them; or - "
         "for standard input",
@@ -126,6 +127,11 @@ def run(values: argparse.Namespace) -> int:
     if drawn:
         print(f"drawn  {drawn} in {cli.quote(values.show)}", file=sys.stderr)
     return 2 if failed else 0
+
+
+def _picture(text: str) -> str:
+    cli.path(text)  # An empty one is refused.
+    return text
 
 
 def _inside(name: str) -> tuple[list[str], dict[str, str]]:

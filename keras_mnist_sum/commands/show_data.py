@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from keras_mnist_sum import presets
+from keras_mnist_sum.commands import checks
 from keras_mnist_sum.commands import cli
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.formats.run_directory import Run
@@ -69,7 +70,7 @@ def run(values: argparse.Namespace) -> None:
         base = presets.get(values.preset or presets.DEFAULT).config
     config = cli.config_of(values, base)
     path = values.out or Path(f"batch-{values.step}.png")
-    atomic_files.check_file(path)
+    checks.check_output(path, [values.target, values.data or config.data])
     from keras_mnist_sum.utils.quiet import import_tensorflow
 
     import_tensorflow("`show-data`")

@@ -22,6 +22,7 @@ from keras_mnist_sum.task import IMAGE_SHAPE
 from keras_mnist_sum.utils import extras
 from keras_mnist_sum.utils import locks
 from keras_mnist_sum.utils.arguments import as_path
+from keras_mnist_sum.utils.quiet import import_tensorflow
 from keras_mnist_sum.utils.quiet import system_errors
 
 # The host that tensorflow-datasets downloads MNIST from, and the sizes and
@@ -159,6 +160,7 @@ def _prepare(folder: Path) -> Path:
 
 
 def _prepare_in(temporary: str, folder: Path) -> Path:
+    import_tensorflow("MNIST as tensorflow-datasets prepares it")
     import tensorflow_datasets as tfds
 
     builder = tfds.builder("mnist", data_dir=temporary)
@@ -221,7 +223,7 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
         decode = functools.partial(_decode, files)
         found = cache.cached(files, decode, largest=LARGEST)
         images, labels = found["images"], found["labels"]
-    except extras.MissingPackageError:
+    except InputError:  # A package is missing, or does not start.
         raise
     except OSError as error:
         raise InputError(
@@ -250,8 +252,8 @@ def files_of(folder: Path, part: str) -> list[Path]:
 def _decode(files: list[Path]) -> dict[str, np.ndarray]:
     """Reads the records in batches, which is faster than one by one, as
     tensorflow-datasets does it."""
-    with extras.needed("MNIST as tensorflow-datasets prepares it"):
-        import tensorflow as tf
+    import_tensorflow("MNIST as tensorflow-datasets prepares it")
+    import tensorflow as tf
 
     if sum(map(_count_records, files)) > max(COUNTS.values()):
         raise ValueError("it has too many records")

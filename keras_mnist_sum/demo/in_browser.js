@@ -43,7 +43,7 @@ globalThis.answerHere = async (ink, side, number, task) => {
 // Python rounds a half to the even neighbour.
 function toEven(x) {
   const floor = Math.floor(x);
-  return x - floor === 0.5 ? floor + floor % 2 : Math.round(x);
+  return x - floor === 0.5 ? floor + Math.abs(floor % 2) : Math.round(x);
 }
 
 function toMnist(ink, side, [height]) {

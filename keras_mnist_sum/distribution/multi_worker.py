@@ -42,7 +42,8 @@ def connect(cluster: Cluster, timeout: float = 120.0) -> tf.distribute.Strategy:
     if context.context()._context_handle:
         raise InputError(
             "Workers must connect before TensorFlow computes anything, as it "
-            "does to make a model. Received: a process that has computed"
+            "does to make a model, an optimizer or a metric: name an optimizer "
+            "by the config. Received: a process that has computed"
         )
     cluster.wait_for_all()
     address = cluster.addresses[cluster.worker]

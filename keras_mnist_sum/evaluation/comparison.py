@@ -106,7 +106,7 @@ def compare(
         )
     opened = [as_opened(model) for model in given]
     check_different([model.path for model in opened])
-    recipes = [_recipe(model) for model in opened]
+    recipes = [_recipe(model, i) for i, model in enumerate(opened, start=1)]
     _check_seeds(opened, recipes)
     groups = []
     for i, recipe in enumerate(recipes):
@@ -137,10 +137,11 @@ def compare(
     return groups
 
 
-def _recipe(model: OpenedModel) -> dict[str, Any]:
+def _recipe(model: OpenedModel, place: int) -> dict[str, Any]:
     """What makes a model one of a group, by name."""
     if not model.config:
-        return {"path": str(model.path)}
+        several = f" ({place})" * (model.path == IN_MEMORY)
+        return {"path": f"{model.path}{several}"}
     settings = model.config.to_dict()
     return {x: settings[x] for x in settings if x not in _NOT_THE_RECIPE}
 

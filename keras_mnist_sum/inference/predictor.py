@@ -50,8 +50,9 @@ class Predictor:
 
     Args:
         model: A model: what `load` takes, an opened one or a `keras.Model`. Or
-            a function from `image`, float32 `(batch, 28, 28, 1)`, and `number`,
-            float32 one-hot `(batch, 10)`, to the outputs by name.
+            a function that takes a dict of `image`, float32
+            `(batch, 28, 28, 1)`, and `number`, float32 one-hot `(batch, 10)`,
+            and returns one of the outputs.
         task: What the outputs are, if the model does not say. Default: digit,
             sum and absolute difference.
 
@@ -119,7 +120,8 @@ class Predictor:
         if path and path.parent == pretrained.FOLDER:
             return type(self).load, ()
         # The file may not say so itself.
-        task = None if self.task == Task.named() else self.task
+        usual = self.task.to_dict() == Task.named().to_dict()
+        task = None if usual else self.task
         return type(self), (self._source, task)
 
     @overload
@@ -222,12 +224,14 @@ class Predictor:
             for name, output in self.task.items()
         }
         if set(shapes) != set(expected) or any(
-            shapes[name] not in [shape, (count, 1)]
+            shapes[name] != shape
+            and (name == "digit" or shapes[name] != (count, 1))
             for name, shape in expected.items()
         ):
             raise InputError(
-                f"A model of this task must give {expected}, or values of "
-                f"shape {(count, 1)}. Received: {shown(shapes, 200)}"
+                f"A model of this task must give {expected}, or, but for the "
+                f"digit, values of shape {(count, 1)}. "
+                f"Received: {shown(shapes, 200)}"
             )
         for name, array in predictions.items():
             numbers = array.dtype.kind in "biuf"

@@ -112,7 +112,11 @@ class Task(Mapping[str, Output]):
         return len(self._outputs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Task) and self.to_dict() == other.to_dict()
+        """Whether they compute the same, however that is written."""
+        return isinstance(other, Task) and self._tables() == other._tables()
+
+    def _tables(self) -> dict[str, tuple]:
+        return {x.name: (x.values, x.table.tolist()) for x in self.values()}
 
     def __repr__(self) -> str:
         return f"Task({', '.join(self)})"
@@ -194,5 +198,11 @@ def _by_name(outputs: Iterable[Output]) -> dict[str, Output]:
         raise InputError(
             "A task has outputs of different names, one of them `digit`, "
             f"which is the digit. Received: {shown([x.name for x in found])}"
+        )
+    # So a SavedModel calls the probability of an answer.
+    if taken := [x for x in named if f"{x}_probability" in named]:
+        raise InputError(
+            "No output may be called as the probability of another. "
+            f"Received: {taken[0]}, {taken[0]}_probability"
         )
     return named

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 NUM_DIGITS = 10
 
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
-# Names that a model, its scores or its history use for something else.
+# Names that a model, its answers, scores or history use for something else.
 _RESERVED = set(
-    "image number all loss logits class_name config module val".split()
+    "agree all class_name config contradictory error image logits loss module "
+    "number picture probabilities skipped val".split()
 )
 _LARGEST_VALUE = 10**6  # no value is as large; also an answer never right
 

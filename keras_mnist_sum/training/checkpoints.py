@@ -64,7 +64,7 @@ class Checkpoint:
             variables = _variables(model)[group]
             arrays = self.variables.get(group, [])
             expected = [
-                (tuple(x.shape), _stored_dtype(x.dtype)) for x in variables
+                (tuple(x.shape), stored_dtype(x.dtype)) for x in variables
             ]
             own_axis = int(group == "metrics")  # that of replicas
             found = [(x.shape[own_axis:], str(x.dtype)) for x in arrays]
@@ -87,7 +87,7 @@ class Checkpoint:
                     variable.assign(array)
 
 
-def _stored_dtype(dtype: Any) -> str:
+def stored_dtype(dtype: Any) -> str:
     """In which a file has a variable: NumPy writes no bfloat16, and float32
     holds each of its numbers."""
     name = keras.backend.standardize_dtype(dtype)
@@ -106,7 +106,7 @@ def capture(model: keras.Model) -> dict[str, Any]:
         else:
             values = [keras.ops.convert_to_numpy(x) for x in variables]
         for index, value in enumerate(values):
-            dtype = _stored_dtype(value.dtype)
+            dtype = stored_dtype(value.dtype)
             arrays[f"{group}.{index}"] = value.astype(dtype, copy=False)
     return arrays
 

@@ -9,6 +9,7 @@ from typing import Any
 from typing import TypeAlias
 
 import keras
+from keras.src.utils.naming import get_object_name
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.errors import shown
@@ -119,7 +120,7 @@ def _name(metric: Any) -> str:
         return metric.name
     if isinstance(metric, type) or not callable(metric):
         return ""
-    return getattr(metric, "__name__", type(metric).__name__)
+    return str(get_object_name(metric))
 
 
 def _is_mean(metric: Metric) -> bool:

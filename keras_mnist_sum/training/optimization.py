@@ -2,7 +2,6 @@
 
 import copy
 import json
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +26,7 @@ from keras_mnist_sum.training.metrics import metrics_of_values
 from keras_mnist_sum.training.muon import Muon
 from keras_mnist_sum.training.schedules import SCHEDULES
 from keras_mnist_sum.training.schedules import Rate
+from keras_mnist_sum.utils.quiet import filtered_warnings
 
 
 def adamw(
@@ -119,7 +119,11 @@ def compile_model(
     has_replicas = replica_values.strategy_of(model) is not None
     optimizer = make_optimizer(config)
     optimizer.exclude_from_weight_decay(
-        var_list=[v for v in model.trainable_variables if v.name != "kernel"]
+        var_list=[
+            x
+            for x in model.trainable_variables
+            if not x.name.endswith("kernel")  # depthwise_kernel, ...
+        ]
     )
     if config.precision == "float16":
         # Small gradients would become 0: https://arxiv.org/abs/1710.03740
@@ -220,8 +224,7 @@ def optimizer_to_dict(optimizer: Any) -> dict[str, Any]:
         InputError: If it is something else, or Keras cannot rebuild it.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # As of a lambda.
+        with filtered_warnings("error"):  # As of a lambda.
             content = keras.optimizers.serialize(
                 keras.optimizers.get(optimizer)
             )
@@ -237,6 +240,11 @@ def optimizer_to_dict(optimizer: Any) -> dict[str, Any]:
         raise InputError(
             "`optimizer` must be one without loss scaling: a run in float16 "
             f"adds that by itself. Received: {shown(optimizer)}"
+        )
+    if not hasattr(rebuilt, "learning_rate"):
+        raise InputError(
+            "`optimizer` must be one, with a learning rate. "
+            f"Received: {shown(optimizer)}"
         )
     return content
 
@@ -260,8 +268,10 @@ def _not_an_optimizer(error: Exception) -> InputError:
 
 def has_constant_rate(config: Config) -> bool:
     """Whether callbacks may set the learning rate."""
-    rate = make_optimizer(config).get_config()["learning_rate"]
-    return isinstance(rate, float | int)
+    own = config.custom_optimizer
+    if own is None:
+        return config.schedule == "constant"
+    return isinstance(own["config"]["learning_rate"], float | int)
 
 
 def sample_learning_rates(config: Config, points: int = 201) -> np.ndarray:

@@ -55,16 +55,17 @@ def check_results(run: Run, config: Config, mnist: Mnist | None) -> None:
     Args:
         run: The run, scored.
         config: The run.
-        mnist: The data, or `None` if it is where `config` says: a file there
+        mnist: The data, or `None` if it is where the run had it: a file there
             is read again, if it still can be.
 
     Raises:
         InputError: If it is other data.
     """
     before = run.read_results().get("data_sha256")
-    if mnist is None and os.path.isabs(config.data):
+    source = run.read_config().data  # a path as the run found it: absolute
+    if mnist is None and os.path.isabs(source):
         with contextlib.suppress(InputError):
-            mnist = load_mnist(config.data)
+            mnist = load_mnist(source)
     if mnist is None or before is None:
         return
     now = data_digests(mnist, config)

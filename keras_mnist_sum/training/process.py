@@ -5,7 +5,6 @@ import functools
 import logging
 import random
 import threading
-import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from keras_mnist_sum.data.pipeline import without_autotuning
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.reporting import default_style
 from keras_mnist_sum.utils.full_float32 import full_float32
+from keras_mnist_sum.utils.quiet import filtered_warnings
 
 _KERAS_STATE = ("global_random_seed", "global_seed_generator")
 _DEVICE_DATASET = "_create_device_dataset"
@@ -105,9 +105,9 @@ def default_settings() -> Iterator[None]:
         stack.enter_context(full_float32())
         stack.enter_context(default_style())
         stack.enter_context(np.errstate(all="warn", under="ignore"))
-        stack.enter_context(warnings.catch_warnings())
         # Keras reading TensorFlow's variables under NumPy 2: nothing of ours.
-        warnings.filterwarnings("ignore", "__array__ implementation doesn't")
+        about = "__array__ implementation doesn't"
+        stack.enter_context(filtered_warnings("ignore", message=about))
         yield
 
 

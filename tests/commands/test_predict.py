@@ -238,6 +238,7 @@ def test_prints_one_line_whatever_a_picture_is_called(capsys, folder, tmp_path):
         (["{folder}", "--number", "x"], "'x'"),
         (["{folder}"], "--number"),
         (["--number", "3"], "PICTURE"),
+        (["", "--number", "3"], "a path must not be empty"),
         (["{empty}", "--number", "3"], "a folder, without any"),
         (["https://e.org/5.png", "--number", "3"], "download it first"),
         (["{folder}", "--number", "3", "--model", "none"], "'none'"),

@@ -125,6 +125,7 @@ def test_length_of_a_run_may_be_given_in_epochs(npz, tmp_path, drawn):
         (["--batch-size", "51"], "Received: batch_size=51"),
         (["--data", "nowhere"], "which does not exist"),
         (["--out", "."], "must be a file that can be written"),
+        (["--out", "{npz}"], "mnist.npz"),
         (["nowhere"], "Received: 'nowhere/config.json'"),
         (["nowhere", "--preset", "fast"], "has a preset of its own"),
         (["--difference", "modulo"], "Received: difference='modulo'"),
@@ -135,6 +136,7 @@ def test_wrong_show_data_input_is_one_line_and_writes_nothing(
     npz, tmp_path, monkeypatch, capsys, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
+    arguments = [x.format(npz=npz) for x in arguments]
     if "--data" not in arguments:
         arguments = ["--data", str(npz), *arguments]
     if "--batch-size" not in arguments:

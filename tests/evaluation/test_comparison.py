@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_mnist_sum import presets
+from keras_mnist_sum.config import Config
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.evaluation import comparison
 from keras_mnist_sum.evaluation import comparison_table
@@ -118,6 +119,13 @@ def test_model_that_is_no_run_is_a_group_of_its_own(runs, digits):
     groups = comparison.compare(models, *digits)
     assert groups[0].settings == {"path": str(runs[2] / "model.keras")}
     assert groups[1].settings["preset"] == "fast"
+
+
+def test_models_in_memory_are_groups_of_their_own(digits):
+    models = [build_model(Config(width=2, seed=seed)) for seed in (0, 1)]
+    first, second = comparison.compare(models, *digits)
+    assert first.settings != second.settings
+    assert 0 <= second.p_value("sum", first) <= 1
 
 
 def test_rejects_the_same_model_twice_and_the_same_seed(runs, digits, tmp_path):

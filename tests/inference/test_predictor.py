@@ -448,3 +448,12 @@ def test_rejects_a_difference_that_the_file_contradicts():
     with pytest.raises(InputError, match="Received: difference='signed'"):
         Predictor.load(difference="signed")
     assert Predictor.load(difference="absolute").task == Task.named()
+
+
+def test_digit_is_never_a_value(mnist):
+    def predict(arrays):
+        count = len(arrays["image"])
+        return {name: np.full((count, 1), 12.0) for name in Task.named()}
+
+    with pytest.raises(InputError, match="but for the digit.*Received"):
+        Predictor(predict)(mnist[0][0], 3)

@@ -37,6 +37,10 @@ def test_metric_that_cannot_measure_an_output_is_refused(metric):
     assert str(error.value).isprintable()
 
 
+def topK(labels, predictions):
+    return predictions[:, 0]
+
+
 class Doubled(keras.metrics.SparseCategoricalAccuracy):
     def result(self):
         return 2 * super().result()
@@ -48,6 +52,9 @@ def test_means_over_examples_are_told_from_other_metrics():
         keras.metrics.MeanSquaredError(),
         "sparse_categorical_crossentropy",
         fails,
+        lambda y, p: fails(y, p),
+        keras.losses.SparseCategoricalCrossentropy(name="of_its_own"),
+        topK,
     ]
     others = [keras.metrics.RootMeanSquaredError(), "AUC", Doubled("doubled")]
     found = columns(check_metrics({"sum": means + others}, ["digit", "sum"]))
@@ -56,6 +63,9 @@ def test_means_over_examples_are_told_from_other_metrics():
         "sum_mean_squared_error": True,
         "sum_sparse_categorical_crossentropy": True,
         "sum_fails": True,
+        "sum_lambda": True,
+        "sum_of_its_own": True,
+        "sum_top_k": True,
         "sum_root_mean_squared_error": False,
         "sum_AUC": False,
         "sum_doubled": False,

@@ -93,6 +93,29 @@ def test_only_kernels_decay():
     assert decaying == kernels and kernels
 
 
+def test_kernels_of_all_kinds_decay():
+    config = Config(**TINY)
+    image = keras.Input((28, 28, 1), name="image")
+    number = keras.Input((10,), name="number")
+    x = keras.layers.SeparableConv2D(2, 3, name="separable")(image)
+    x = keras.layers.Reshape((26, 52))(x)
+    x = keras.layers.SimpleRNN(3, name="rows")(x)
+    x = keras.layers.Concatenate()([x, number])
+    outputs = {
+        name: keras.layers.Dense(output.num_classes, "softmax", name=name)(x)
+        for name, output in config.task.items()
+    }
+    model = keras.Model({"image": image, "number": number}, outputs)
+    optimizer = compile_model(model, config).optimizer
+    decaying = {
+        x.name
+        for x in model.trainable_variables
+        if optimizer._use_weight_decay(x)
+    }
+    kinds = {"kernel", "depthwise_kernel", "pointwise_kernel"}
+    assert decaying == kinds | {"recurrent_kernel"}
+
+
 @pytest.mark.parametrize("supervise", [("difference",), ("digit", "sum")])
 def test_labels_that_are_not_supervised_teach_nothing(digits, supervise):
     """Another label in their place leaves the loss as it was."""

@@ -251,8 +251,13 @@ def test_other_data_or_model_for_a_finished_run_is_refused(whole, data):
     assert Run(folder / "run").is_finished
 
 
-def test_file_that_changed_since_a_run_finished_is_refused(npz, tmp_path):
-    config = Config(data=str(npz), **{"width": 2, "backbone": "small"})
+@pytest.mark.parametrize("relative", [False, True])
+def test_file_that_changed_since_a_run_finished_is_refused(
+    npz, tmp_path, monkeypatch, relative
+):
+    monkeypatch.chdir(npz.parent)
+    asked = npz.name if relative else str(npz)
+    config = Config(data=asked, **{"width": 2, "backbone": "small"})
     run = Run(tmp_path)
     begun = dataclasses.replace(config, data=str(npz))
     run.config.write_text(begun.to_json())

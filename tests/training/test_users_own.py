@@ -21,8 +21,10 @@ from keras_mnist_sum.formats.run_directory import Run
 from keras_mnist_sum.models.build import build_model
 from keras_mnist_sum.models.layers import ConditionalTable
 from keras_mnist_sum.task import Task
+from keras_mnist_sum.training import fine_tuning
 from keras_mnist_sum.training import train as training
 from keras_mnist_sum.training.optimization import compile_model
+from keras_mnist_sum.training.optimization import optimizer_to_dict
 from tests import interrupted
 
 
@@ -116,10 +118,60 @@ def test_network_of_your_own_learns_a_task_of_your_own(config, tmp_path):
 def test_network_with_bfloat16_weights_goes_on_to_the_same_bits(
     config, tmp_path
 ):
+    """So do the best ones that a callback keeps."""
     config = dataclasses.replace(config, precision="auto")
-    how = {"model": network(Task.named(), "bfloat16"), "verbose": 0}
+    best = {"monitor": "loss", "restore_best_weights": True, "patience": 9}
+    stopping = keras.callbacks.EarlyStopping(**best)
+    model = network(Task.named(), "bfloat16")
+    how = {"model": model, "callbacks": [stopping], "verbose": 0}
     whole = weights_after(config, tmp_path / "whole", **how)
     assert_same(whole, weights_after(config, tmp_path / "again", 7, **how))
+
+
+@pytest.mark.slow
+def test_rate_that_a_callback_lowers_each_epoch_is_lowered_once(
+    config, tmp_path
+):
+    """Also in an epoch that goes on in the middle."""
+    config = dataclasses.replace(config, schedule="constant")
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    whole = weights_after(config, tmp_path / "whole", callbacks=[halve])
+    again = weights_after(config, tmp_path / "again", 7, callbacks=[halve])
+    assert_same(whole, again)
+
+
+def test_model_of_values_and_classes_is_refused_before_any_work(
+    config, tmp_path
+):
+    model = network(Task.named())
+    value = keras.layers.Dense(1, name="sum")(model.output["digit"])
+    model = keras.Model(model.input, {**model.output, "sum": value})
+    for head in ("regression", "table"):
+        mixed = dataclasses.replace(config, head=head)
+        with pytest.raises(InputError, match="Received: values of sum alone"):
+            training.train(mixed, tmp_path / "no", model=model, verbose=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_precision_of_a_model_within_the_model_is_that_of_the_run(config):
+    inner = build_model(dataclasses.replace(config, precision="float16"))
+    inputs = {
+        "image": keras.Input((28, 28, 1), name="image"),
+        "number": keras.Input((10,), name="number"),
+    }
+    outer = keras.Model(inputs, inner(inputs))
+    asked = dataclasses.replace(config, precision="auto")
+    assert fine_tuning.combine(asked, outer).precision == "float16"
+
+
+def test_optimizer_of_several_is_refused():
+    several = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(
+            keras.optimizers.Adam(), {".*kernel": keras.optimizers.SGD(0.1)}
+        )
+    )
+    with pytest.raises(InputError, match="`optimizer` must be one"):
+        optimizer_to_dict(several)
 
 
 class Watch(keras.callbacks.Callback):

@@ -37,8 +37,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
         every: Steps between checkpoints. Default: about 30 seconds.
         notes: Written into each checkpoint.
         memory: What the user's callbacks remember, for each checkpoint.
-        restored: Where the run goes on from. Its metrics are put back into the
-            epoch that was running.
+        restored: Where the run goes on from. Its metrics and its learning rate
+            are put back into the epoch that was running.
 
     Raises:
         DivergedError: From `fit`, if a weight is not finite: such a checkpoint
@@ -70,9 +70,10 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self.saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        # Between two epochs, metrics count nothing that goes on.
+        # Between two epochs, metrics count nothing that goes on. Within one,
+        # a callback may have set the rate a second time.
         if self.restored and self.state.step % self.state.steps_per_epoch:
-            self.restored.restore(self.model, "metrics")
+            self.restored.restore(self.model, "metrics", "optimizer")
         self.restored = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.training.checkpoints import Checkpoint
+from keras_mnist_sum.training.checkpoints import stored_dtype
 
 _REMEMBER = (
     keras.callbacks.EarlyStopping,
@@ -79,7 +80,10 @@ class Memory(keras.callbacks.Callback):
     def arrays(self) -> dict[str, np.ndarray]:
         """The best weights that they remember, by name."""
         every = [x for each in self.callbacks for x in _best_weights(each)]
-        return {f"callbacks.{index}": x for index, x in enumerate(every)}
+        return {
+            f"callbacks.{index}": x.astype(stored_dtype(x.dtype), copy=False)
+            for index, x in enumerate(every)
+        }
 
 
 def _best_weights(callback: keras.callbacks.Callback) -> list[np.ndarray]:
