@@ -29,7 +29,7 @@ def main(data: str = "auto", steps: str = "1000") -> None:
     )
     stopping = keras.callbacks.EarlyStopping("val_sum_loss", mode="min")
     results = train(config, "runs/stopped", callbacks=[stopping, LogWeights()])
-    print(f"ended after step {results['steps']} of {config.steps}")
+    print(f"ended after step {results.steps} of {config.steps}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main(data: str = "auto", steps: str = "200") -> None:
             mnist.test_labels,
         ),
     )
-    print(f"sum {100 * results['accuracy']['sum']:.2f} % right")
+    print(f"sum {100 * results.accuracy['sum']:.2f} % right")
 
 
 if __name__ == "__main__":

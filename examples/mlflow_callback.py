@@ -31,7 +31,7 @@ def main(data: str = "auto", steps: str = "310") -> None:
     with mlflow.start_run(run_name=config.preset):
         mlflow.log_params(config.to_dict())
         results = train(config, "runs/mlflow", callbacks=[LogToMlflow()])
-        shares = results["accuracy"].items()
+        shares = results.accuracy.items()
         mlflow.log_metrics({f"test_{name}": share for name, share in shares})
 
 

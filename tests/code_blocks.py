@@ -85,6 +85,18 @@ def code(page, language):
     ]
 
 
+def printed(page):
+    """What the page says that each of its blocks of Python prints, which run
+    here; `None` where it says nothing."""
+    found = blocks(page)
+    following = [*found[1:], ("", "")]
+    return [
+        after if kind == "text" else None
+        for (language, text), (kind, after) in zip(found, following)
+        if language == "python" and not where(page, text)
+    ]
+
+
 def commands(page):
     """What of its shell blocks runs here."""
     texts = [MEASURING.sub("", text) for text in code(page, "")]

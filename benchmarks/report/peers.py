@@ -80,10 +80,12 @@ def images_per_second(entry: dict) -> float:
     """Without the first slice of each run, which traces."""
     rates = []
     for run in entry["runs"]:
+        if len(run["points"]) < 2:  # It diverged at once.
+            continue
         first, last = run["points"][0], run["points"][-1]
         seconds = last["seconds"] - first["seconds"]
         rates.append((last["images"] - first["images"]) / seconds)
-    return statistics.median(rates)
+    return statistics.median(rates) if rates else math.nan
 
 
 def cores_at_work(entry: dict) -> str:
