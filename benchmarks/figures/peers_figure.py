@@ -9,7 +9,6 @@ _STYLES = {
     "fast": ("#D55E00", "o"),
     "residual": ("#0072B2", "s"),
     "baseline_classification": ("#CC79A7", "^"),
-    "baseline_regression": ("#E69F00", "v"),
     "hard_argmax": ("#009E73", "D"),
     "train_mnist_fast": ("#000000", "X"),
     "mnist_convnet": ("#56B4E9", "P"),

@@ -53,7 +53,6 @@ def fill(text: str) -> str:
         "additive": _additive,
         "wrong_sums": _wrong_sums,
         "peers": lambda *parts: peers.make(_load("peers"), parts),
-        "peers_xeon": lambda *parts: peers.make(_load("peers_xeon"), parts),
         "cost": lambda name: costs.make(name, _load),
         "measured": lambda name: costs.circumstances(_load(name)),
         "sums": lambda *names: addition.sums(
