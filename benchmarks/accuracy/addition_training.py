@@ -15,6 +15,7 @@ from keras_mnist_sum.data.pipeline import draw_seed
 from keras_mnist_sum.data.pipeline import scale_pixels
 from keras_mnist_sum.data.pipeline import without_autotuning
 from keras_mnist_sum.models import addition
+from keras_mnist_sum.training.optimization import let_kernels_decay
 from keras_mnist_sum.training.optimization import make_optimizer
 from keras_mnist_sum.utils import environment
 
@@ -132,9 +133,7 @@ def _fit(
     order = np.concatenate([rng.permutation(count) for _ in range(epochs)])
     order = order[:needed].reshape(config.steps, config.batch_size)
     optimizer = make_optimizer(config)
-    optimizer.exclude_from_weight_decay(
-        var_list=[v for v in model.trainable_variables if v.name != "kernel"]
-    )
+    let_kernels_decay(optimizer, model)
     trained = keras.Model(model.input, model.output["digits"])
     trained.compile(optimizer, loss, steps_per_execution=STEPS_AT_ONCE)
     data = _batches(config, mnist.train_images, examples, order)

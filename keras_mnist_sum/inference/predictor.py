@@ -52,7 +52,7 @@ class Predictor:
         model: A model: what `load` takes, an opened one or a `keras.Model`. Or
             a function that takes a dict of `image`, float32
             `(batch, 28, 28, 1)`, and `number`, float32 one-hot `(batch, 10)`,
-            and returns one of the outputs.
+            and returns a dict of the outputs.
         task: What the outputs are, if the model does not say. Default: digit,
             sum and absolute difference.
 

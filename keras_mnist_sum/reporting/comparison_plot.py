@@ -13,7 +13,6 @@ from keras_mnist_sum.reporting.layout import FAINT
 from keras_mnist_sum.reporting.layout import RIGHT
 from keras_mnist_sum.reporting.layout import SMALL
 from keras_mnist_sum.reporting.layout import WIDTH
-from keras_mnist_sum.reporting.layout import in_font
 from keras_mnist_sum.reporting.layout import new_figure
 from keras_mnist_sum.reporting.layout import set_title
 from keras_mnist_sum.reporting.layout import wrap
@@ -39,8 +38,7 @@ def save_comparison(path: Path, groups: Sequence[Group]) -> None:
     columns = min(len(names), 4)
     bands = -(-len(names) // columns)
     groups_named = [
-        wrap(in_font(group.name), WIDTH / 4, SMALL)
-        + f"\nn = {len(group.paths)}"
+        f"{wrap(group.name, WIDTH / 4, SMALL)}\nn = {len(group.paths)}"
         for group in groups
     ]
     lines = sum(name.count("\n") + 2 for name in groups_named)

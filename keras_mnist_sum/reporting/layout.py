@@ -80,7 +80,7 @@ def font_size(texts: Iterable[str], room: float, size: float) -> float:
 def wrap(text: str, room: float, size: float) -> str:
     """`text` in lines that fit into `room` inches in `size` points."""
     lines: list[str] = []
-    for long in text.splitlines():
+    for long in in_font(text).splitlines():
         wide = text_width([long], size)
         most = len(long) if wide <= room else int(len(long) * room / wide)
         for characters in range(max(most, 1), 0, -1):
@@ -103,7 +103,7 @@ def add_title(figure: Figure, title: str) -> Text:
     """Gives a figure a title, in lines that fit its width."""
     width = figure.get_figwidth()
     return figure.suptitle(
-        wrap(in_font(title), width - 2 * _EDGE, LARGE),
+        wrap(title, width - 2 * _EDGE, LARGE),
         x=_EDGE / width,
         ha="left",
         fontsize=LARGE,

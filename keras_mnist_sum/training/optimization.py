@@ -118,13 +118,7 @@ def compile_model(
         )
     has_replicas = replica_values.strategy_of(model) is not None
     optimizer = make_optimizer(config)
-    optimizer.exclude_from_weight_decay(
-        var_list=[
-            x
-            for x in model.trainable_variables
-            if not x.name.endswith("kernel")  # depthwise_kernel, ...
-        ]
-    )
+    let_kernels_decay(optimizer, model)
     if config.precision == "float16":
         # Small gradients would become 0: https://arxiv.org/abs/1710.03740
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -184,6 +178,17 @@ def make_optimizer(config: Config) -> keras.Optimizer:
         return _rebuild(config.custom_optimizer)
     except Exception as error:
         raise _not_an_optimizer(error) from error
+
+
+def let_kernels_decay(optimizer: keras.Optimizer, model: keras.Model) -> None:
+    """Excludes all weights but kernels from weight decay."""
+    optimizer.exclude_from_weight_decay(
+        var_list=[
+            x
+            for x in model.trainable_variables
+            if not x.name.endswith("kernel")  # depthwise_kernel, ...
+        ]
+    )
 
 
 def check_replicas(config: Config, replicas: int) -> None:

@@ -294,7 +294,7 @@ def _build(
             built = fine_tuning.with_metadata(copy_model(model), config)
         else:
             built = build_model(config)
-        check_loadable(built)
+            check_loadable(built)
         built = compile_model(devices.adapt(built), config, metrics=metrics)
         teach(built, [teacher.model for teacher in teachers], config)
     return built

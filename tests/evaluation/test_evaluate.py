@@ -23,6 +23,7 @@ from keras_mnist_sum.task import DIFFERENCES
 from keras_mnist_sum.task import Task
 from tests.evaluation.known_model import known_model
 from tests.evaluation.known_model import known_outputs
+from tests.fixtures.networks import network
 
 TASK = Task.named()
 
@@ -169,15 +170,8 @@ def test_model_that_cannot_be_cut_predicts_pair_by_pair(digits):
 
 
 def test_model_that_cannot_be_copied_is_scored_as_it_is(digits):
-    image = keras.Input((28, 28, 1), name="image")
-    number = keras.Input((10,), name="number")
-    half = keras.layers.Lambda(lambda x: x / 2)(image)
-    x = keras.layers.Concatenate()([keras.layers.Flatten()(half), number])
-    outputs = {
-        name: keras.layers.Dense(output.num_classes, "softmax", name=name)(x)
-        for name, output in TASK.items()
-    }
-    model = keras.Model({"image": image, "number": number}, outputs)
+    half = keras.layers.Lambda(lambda x: x / 2)
+    model = network(lambda image: keras.layers.Flatten()(half(image)))
     assert evaluate(model, digits).pairs == 500
     with pytest.raises(InputError, match="no `Lambda` allows. Received: Val"):
         copy_model(model)

@@ -30,6 +30,7 @@ from keras_mnist_sum.models.layers import MeanOverShifts
 from keras_mnist_sum.models.layers import allow_layer
 from keras_mnist_sum.task import INPUT_SHAPES
 from keras_mnist_sum.task import Task
+from tests.fixtures.networks import network
 
 ROOT = Path(__file__).parents[2]
 ENDLESS_LITERT = Path(__file__).with_name("endless.tflite")
@@ -328,15 +329,7 @@ def test_file_with_a_layer_of_this_process_alone_is_not_tried(tmp_path, trials):
 
 
 def keras_file(path, features):
-    """A linear model of `features(image)` and the number."""
-    image = keras.Input((28, 28, 1), name="image")
-    number = keras.Input((10,), name="number")
-    seen = keras.layers.Concatenate()([features(image), number])
-    answers = {
-        name: keras.layers.Dense(output.num_classes, name=name)(seen)
-        for name, output in Task.named().items()
-    }
-    keras.Model({"image": image, "number": number}, answers).save(path)
+    network(features).save(path)
     return path
 
 

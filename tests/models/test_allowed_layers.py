@@ -10,8 +10,8 @@ from keras_mnist_sum.formats.any_model import load_model
 from keras_mnist_sum.formats.export import export
 from keras_mnist_sum.formats.keras_file import check_loadable
 from keras_mnist_sum.models.allowed_layers import KERAS_LAYERS
-from keras_mnist_sum.task import Task
 from keras_mnist_sum.training.train import train
+from tests.fixtures.networks import network
 
 layers = keras.layers
 
@@ -117,17 +117,6 @@ def in_models(image):
 
 
 NETWORKS = [flat, rows, volumes, in_models]
-
-
-def network(features):
-    image = keras.Input((28, 28, 1), name="image")
-    number = keras.Input((10,), name="number")
-    x = layers.Concatenate()([features(image), number])
-    outputs = {
-        name: layers.Dense(output.num_classes, "softmax", name=name)(x)
-        for name, output in Task.named().items()
-    }
-    return keras.Model({"image": image, "number": number}, outputs)
 
 
 def test_each_of_them_is_in_a_network_here():

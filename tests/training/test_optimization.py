@@ -9,6 +9,7 @@ from keras_mnist_sum.errors import InputError
 from keras_mnist_sum.models import build
 from keras_mnist_sum.training import checkpoints
 from keras_mnist_sum.training.optimization import compile_model
+from tests.fixtures.networks import network
 
 TINY = dict(width=4, steps=3, batch_size=10)
 CONSTANT_RATE = dict(
@@ -94,19 +95,12 @@ def test_only_kernels_decay():
 
 
 def test_kernels_of_all_kinds_decay():
-    config = Config(**TINY)
-    image = keras.Input((28, 28, 1), name="image")
-    number = keras.Input((10,), name="number")
-    x = keras.layers.SeparableConv2D(2, 3, name="separable")(image)
-    x = keras.layers.Reshape((26, 52))(x)
-    x = keras.layers.SimpleRNN(3, name="rows")(x)
-    x = keras.layers.Concatenate()([x, number])
-    outputs = {
-        name: keras.layers.Dense(output.num_classes, "softmax", name=name)(x)
-        for name, output in config.task.items()
-    }
-    model = keras.Model({"image": image, "number": number}, outputs)
-    optimizer = compile_model(model, config).optimizer
+    def rows(image):
+        x = keras.layers.SeparableConv2D(2, 3)(image)
+        return keras.layers.SimpleRNN(3)(keras.layers.Reshape((26, 52))(x))
+
+    model = network(rows)
+    optimizer = compile_model(model, Config(**TINY)).optimizer
     decaying = {
         x.name
         for x in model.trainable_variables
